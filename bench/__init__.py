@@ -1,1 +1,1 @@
-"""Benchmarks: holdall compared with its peers and with the limit, as ratios from one run (``nox -s bench``)."""
+"""Benchmarks that compare holdall with its peers and with a lower bound, as ratios from one run (``nox -s bench``)."""

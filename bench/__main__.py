@@ -1,7 +1,7 @@
 """
 Run the benchmarks: ``python -m bench [--quick] [SUITE …]``.
 
-Each suite runs in a process of its own, prints its tables as they come, and all of them end up in one folder.
+Each suite runs in its own process and prints its tables as they are measured; all of them are saved in one folder.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what the command line asks for."""
+    """Run the suites that the command line names."""
     options = _parser().parse_args(arguments)
     effort = SMALLEST if options.smallest else QUICK if options.quick else FULL
     given = {name: getattr(options, name) for name in ("rounds", "rows") if getattr(options, name) is not None}
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     report = Report(Machine.this())
     print(*report.machine.lines(), sep="\n")
-    # A process for each, so that no suite finds another's settings, rows and garbage.
+    # One process per suite, so that no suite inherits another's settings, rows and garbage.
     spawn = multiprocessing.get_context("spawn")
     for name in options.suites or SUITES:
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
@@ -48,18 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description="Compare holdall with its peers.")
     parser.add_argument("suites", nargs="*", type=_suite, metavar="SUITE", help=f"one of {', '.join(SUITES)}; or all")
-    parser.add_argument("--quick", action="store_true", help="under two minutes, for a first look")
-    parser.add_argument("--smallest", action="store_true", help="in seconds, to see that all of it works")
-    parser.add_argument("--rounds", type=int, help="how often each competitor gets its turn")
-    parser.add_argument("--rows", type=int, help='how many sessions "a million" is')
-    parser.add_argument("--into", type=Path, default=_RESULTS, metavar="FOLDER", help="where the results go")
-    parser.add_argument("--publish", action="store_true", help="write the tables into docs/performance.md too")
+    parser.add_argument("--quick", action="store_true", help="a short run, under two minutes")
+    parser.add_argument("--smallest", action="store_true", help="a run of seconds, to check that everything works")
+    parser.add_argument("--rounds", type=int, help="how many turns each competitor gets")
+    parser.add_argument("--rows", type=int, help='how many sessions to use for "a million"')
+    parser.add_argument("--into", type=Path, default=_RESULTS, metavar="FOLDER", help="where to write the results")
+    parser.add_argument("--publish", action="store_true", help="also write the tables into docs/performance.md")
     return parser
 
 
 def _suite(name: str) -> str:
     if name not in SUITES:
-        msg = f"there is no suite {name!r}: take one of {', '.join(SUITES)}"
+        msg = f"there is no suite {name!r}: choose one of {', '.join(SUITES)}"
         raise argparse.ArgumentTypeError(msg)
     return name
 

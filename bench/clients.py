@@ -1,8 +1,8 @@
 """
-Clients of engines: by the driver alone, by our stores, by other libraries.
+Clients of database engines: the driver alone, our stores, other libraries.
 
-Each function takes a place (a URL or a file) and returns what makes clients; a client has one session there, which it
-reads and writes.
+Each function takes a place (a URL or a file) and returns a function that makes clients; each client has one session
+there, which it reads and writes.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from holdall.tables.sqlite import SQLiteTable
 
 __all__ = ["BARE", "Client", "Clients", "drivers_alone", "sharing", "stores"]
 
-# The stored bytes of a small session, encrypted: two of them by turns, so that a database cannot see that nothing
+# The stored bytes of a small session, encrypted. Two of them alternate, so that a database cannot see that nothing
 # changes.
 _SEALED = [os.urandom(169) for _ in range(2)]
 
@@ -54,7 +54,7 @@ def _ours(table: Table) -> Clients:
 
 
 def sharing(place: str, make: str) -> tuple[Clients, Clients]:
-    """Return what makes clients of our store with sessions of their own, and with one that all of them share."""
+    """Return functions that make clients of our store: each with its own session, and all with a shared one."""
     store = TableStore(_TABLES[make](place))
     shared = _begin(store)
     return lambda: _client(store, _begin(store)), lambda: _client(store, shared)
@@ -108,7 +108,7 @@ def _bare(place: str, engine: str) -> Clients:
 
 
 def _by_hand(place: str, engine: str) -> Clients:
-    """Do what every store must do whose rows show neither IDs nor data: hash, derive, encrypt, and JSON."""
+    """Do what every store must do whose rows show neither IDs nor data: hash, derive, encrypt, encode JSON."""
     drivers = DRIVERS[engine](place)
     dumps = json.JSONEncoder(separators=(",", ":")).encode
     loads = json.JSONDecoder().decode
@@ -194,7 +194,7 @@ def _starsessions(place: str) -> Clients:
     lifetime = int(LIFETIME.total_seconds())
 
     def make() -> Client:
-        # A loop for each, so that each can be in a thread.
+        # One loop per client, so that each can run in a thread.
         loop = asyncio.new_event_loop()
         store = RedisStore(connection=redis.asyncio.Redis.from_url(place))
         key = secrets.token_hex(32)
@@ -214,7 +214,7 @@ _TABLES: dict[str, Callable[[str], Table]] = {
     "PostgresTable": PostgresTable,
 }
 
-#: What the others of an engine are compared with: its driver, asked by hand what our table asks it.
+#: The baseline for an engine's other clients: its driver, with the same queries as our table, written by hand.
 BARE = "the driver, asked the same"
 
 _DRIVER_ALONE: dict[str, Callable[[str, str], Clients]] = {
@@ -239,10 +239,10 @@ _STORES: dict[str, dict[str, Callable[[str], Clients]]] = {
 
 
 def drivers_alone(engine: str, place: str) -> dict[str, Clients]:
-    """Return what makes clients of an engine's driver, by name."""
+    """Return functions that make clients of an engine's driver, by name."""
     return {name: make(place, engine) for name, make in _DRIVER_ALONE.items()}
 
 
 def stores(engine: str, place: str) -> dict[str, Clients]:
-    """Return what makes clients of stores over an engine, by name, ours first."""
+    """Return functions that make clients of stores over an engine, by name, ours first."""
     return {name: make(place) for name, make in _STORES[engine].items()}

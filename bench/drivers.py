@@ -1,7 +1,7 @@
 """
-The drivers by themselves, asked by hand for what a table asks of them.
+The bare drivers, with the same queries as our tables, written by hand.
 
-Each function takes a place (a URL or a file) and returns what makes drivers, each with a connection of its own where
+Each function takes a place (a URL or a file) and returns a function that makes drivers, each with its own connection if
 the driver has no pool.
 """
 
@@ -22,14 +22,14 @@ _LIFETIME = int(LIFETIME.total_seconds())
 
 class Driver(NamedTuple):
     """
-    What a driver is asked, in one round trip each.
+    The queries of a driver, each in one round trip.
 
     Attributes:
-        begin: Put a row of this data.
-        get: A row's data by its key, which is the least that one can ask.
-        put: The same, to write.
-        read: All that a session's row has, if it has not expired, as its data and what else there is.
-        write: Data, version and times over a row that has not expired and has the version that was read.
+        begin: Insert a row with this data.
+        get: Return a row's data by its key, the smallest possible query.
+        put: The same for a write.
+        read: Return all columns of a session's row that has not expired, as its data and the others.
+        write: Replace data, version and times of a row that has not expired and still has the version that was read.
     """
 
     begin: Callable[[bytes, bytes], object]
@@ -129,7 +129,7 @@ def _postgres(place: str) -> Drivers:
         def first(statement: str, values: tuple[object, ...]) -> bytes:
             found = execute(statement, values).fetchone()
             if found is None:
-                msg = "no row is there"
+                msg = "there is no row"
                 raise RuntimeError(msg)
             return bytes(found[0])
 
@@ -144,5 +144,5 @@ def _postgres(place: str) -> Drivers:
     return make
 
 
-#: What makes drivers of an engine, by its place.
+#: Functions that make drivers, by engine.
 DRIVERS: dict[str, Callable[[str], Drivers]] = {"SQLite": _sqlite, "Redis": _redis, "PostgreSQL": _postgres}

@@ -1,4 +1,4 @@
-"""Where a run is made: the machine, what else it does, and the versions of all that is measured."""
+"""Describe the environment of a run: the machine, its load, and the versions of everything that is measured."""
 
 import os
 import platform
@@ -25,11 +25,11 @@ _MEASURED = (
 @dataclass(frozen=True)
 class Machine:
     """
-    What a run was made on.
+    The machine of a run.
 
     Attributes:
-        load: How many processes wanted to run in the minute before, on average.
-        versions: Those of the packages, by name.
+        load: The average number of runnable processes in the minute before the run.
+        versions: The packages' versions, by name.
     """
 
     processor: str
@@ -43,7 +43,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> "Machine":
-        """Look at this one."""
+        """Describe this machine."""
         return cls(
             processor=_processor(),
             cpus=os.cpu_count() or 1,
@@ -56,10 +56,10 @@ class Machine:
         )
 
     def lines(self) -> Iterator[str]:
-        """Say it in Markdown."""
+        """Yield the description as Markdown lines."""
         memory = f"{self.memory / 2**30:.0f} GB"
         yield f"Measured {self.at} with {self.python} on {self.cpus} CPUs of {self.processor}, {memory}, {self.system}."
-        yield f"In the minute before, {self.load:.1f} processes wanted to run on average."
+        yield f"In the minute before, {self.load:.1f} processes on average were ready to run."
         yield "Versions: " + ", ".join(f"{name} {number}" for name, number in self.versions.items()) + "."
 
 

@@ -1,8 +1,8 @@
 """
 Measure competitors side by side.
 
-All of them run in short bursts, round after round, and each round begins with another one, so that what disturbs the
-machine disturbs all alike. What is compared is compared round by round.
+All of them run in short bursts, round after round, and each round begins with a different one, so that a disturbance of
+the machine affects all alike. Measurements are compared round by round.
 """
 
 import gc
@@ -42,14 +42,14 @@ Rounds = list[float]
 @dataclass(frozen=True, slots=True)
 class Effort:
     """
-    How much a run does.
+    The size of a run.
 
     Attributes:
-        rounds: How often each competitor gets its turn.
-        burst: Seconds that a turn takes, about.
-        rows: How many sessions "a million" is.
-        seconds: How long something goes on that has no end by itself.
-        sites: How many sites of a framework are served at once.
+        rounds: How many turns each competitor gets.
+        burst: Approximate length of a turn, in seconds.
+        rows: How many sessions to use for "a million".
+        seconds: How many seconds an open-ended measurement takes.
+        sites: How many of a framework's sites are served at the same time.
     """
 
     rounds: int
@@ -62,11 +62,11 @@ class Effort:
 @dataclass(frozen=True, slots=True)
 class Figure:
     """
-    A median, and the quartiles around it.
+    A median and its quartiles.
 
     Attributes:
-        at_most: What it is to stay under, where there is a target.
-        at_least: What it is to stay above.
+        at_most: The target's upper limit, if there is one.
+        at_least: The target's lower limit, if there is one.
     """
 
     median: float
@@ -77,7 +77,7 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        """Whether the target is met, if there is one."""
+        """Return whether the target is met; ``None`` without a target."""
         under = self.at_most is None or self.median <= self.at_most
         return under and (self.at_least is None or self.median >= self.at_least)
 
@@ -94,12 +94,12 @@ def figure(
 
 
 def ratio(values: Rounds, to: Rounds, *, at_most: float | None = None, at_least: float | None = None) -> Figure:
-    """Return how many times *to* the *values* are, round by round."""
+    """Return the ratio of *values* to *to*, round by round."""
     return figure([ours / theirs for ours, theirs in zip(values, to, strict=True)], at_most=at_most, at_least=at_least)
 
 
 def overhead(values: Rounds, bare: Rounds) -> Rounds:
-    """Return what the *values* cost beyond the *bare* ones, round by round."""
+    """Return by how much *values* exceed *bare*, round by round."""
     return [whole - part for whole, part in zip(values, bare, strict=True)]
 
 
@@ -113,12 +113,12 @@ def rotate(
     """
     Return how long each of *acts* takes, in seconds per call, one for each round.
 
-    It is the processor's time that counts, so that what else runs on the machine does not. Where nothing else does, the
-    clock on the wall says the same.
+    It measures CPU time, so that other programs on the machine do not matter. On an idle machine, the wall clock shows
+    the same.
 
     Args:
         before: Called with a name before its burst.
-        waits: Says whether an act waits for a disk or another process, so that the clock on the wall is to count.
+        waits: Tells whether an act waits for a disk or another process, so that the wall clock must be used.
     """
     calls: dict[Name, int] = {}
     for name, act in acts.items():
@@ -138,12 +138,12 @@ def rotate(
 
 
 def compare(bursts: Mapping[Name, Callable[[], float]], effort: Effort) -> dict[Name, Rounds]:
-    """Return what each of *bursts* returns, one for each round, in rotating order."""
+    """Return the results of each of *bursts*, one for each round, in rotating order."""
     names = list(bursts)
     results: dict[Name, Rounds] = {name: [] for name in names}
     for number in range(effort.rounds):
         start = number % len(names)
-        # A collection in the middle would be one competitor's alone.
+        # A garbage collection in the middle would count against one competitor.
         gc.collect()
         gc.disable()
         try:
@@ -155,7 +155,7 @@ def compare(bursts: Mapping[Name, Callable[[], float]], effort: Effort) -> dict[
 
 
 def in_threads(acts: Sequence[Act], effort: Effort) -> float:
-    """Return how many seconds a call takes of all threads' time, where each of *acts* has a thread of its own."""
+    """Return how many seconds a call takes on average over all threads; each of *acts* runs in its own thread."""
     ready = threading.Barrier(len(acts))
 
     def work(act: Act) -> tuple[float, float, int]:
@@ -169,7 +169,7 @@ def in_threads(acts: Sequence[Act], effort: Effort) -> float:
             count += more
             if (now := perf_counter()) >= until:
                 return began, now, count
-            # The clock is not to be asked for each of what takes no time, nor only after many of what takes long.
+            # Read the clock neither after each very short call, nor only after many long ones.
             more = min(2 * more, 10)
 
     with ThreadPoolExecutor(len(acts)) as pool:
@@ -182,10 +182,10 @@ def latencies(
     acts: Iterable[Act], *, seconds: float = math.inf, until: Act | None = None, waits: bool = True
 ) -> Rounds:
     """
-    Return how long each of *acts* took, in seconds: of all of them, or for so long, or until that is true.
+    Return how long each of *acts* took, in seconds; stop after all of them, after *seconds*, or once *until* is true.
 
     Args:
-        waits: Take the time on the wall, and not the processor's.
+        waits: Measure wall-clock time instead of CPU time.
     """
     clock = perf_counter_ns if waits else thread_time_ns
     taken: Rounds = []
@@ -200,12 +200,12 @@ def latencies(
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return what a *share* of *values* stays under."""
+    """Return the value that a *share* of *values* stays under."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
 def _calibrated(act: Act, burst: float) -> int:
-    """Return how many calls fill a *burst*, after some that warm up."""
+    """Return how many calls fill a *burst*, after a warm-up."""
     act()
     count = 1
     while True:

@@ -1,4 +1,4 @@
-"""Places in a process's memory where sessions can be kept: ours, and others' with what each needs to be compared."""
+"""Places in a process's memory where sessions can be kept: ours and others', with what each needs to be comparable."""
 
 import time
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from holdall.tables import MemoryTable, Row
 
 __all__ = ["BOUND", "OURS", "PLACES", "Place"]
 
-#: What bounds all of them.
+#: The limit on the number of entries in each.
 BOUND = "dict"
 OURS = "holdall, MemoryTable"
 
@@ -24,16 +24,16 @@ _DATA = b"x" * 141
 
 
 class Place(ABC):
-    """Keeps 141 bytes for each session."""
+    """A place that keeps 141 bytes for each session."""
 
-    #: Whether writes remove what has expired.
+    #: Whether writes remove expired sessions.
     sweeps = False
 
     def __init__(self) -> None:
         self.ahead = timedelta()
 
     def key(self, number: int) -> Any:
-        """Return what session *number* stands under."""
+        """Return the key of session *number*."""
         return digest(number).hex()
 
     @abstractmethod
@@ -45,11 +45,11 @@ class Place(ABC):
         """Write a session."""
 
     def begin(self, key: Any) -> None:
-        """Put a session that was not there, in memory of its own."""
+        """Put a new session, in newly allocated memory."""
         self.put(key, bytes(bytearray(_DATA)))
 
     def expire(self) -> None:
-        """Let all sessions expire."""
+        """Make all sessions expire."""
         self.ahead += 2 * LIFETIME
 
 
@@ -91,7 +91,7 @@ class _Memory(Place):
 
     def expire(self) -> None:
         super().expire()
-        # Only now, so that all else is measured with the clock that everybody has.
+        # Set only now, so that everything else is measured with the usual clock.
         self._table.clock = lambda: datetime.now(UTC) + self.ahead
 
     def _made(self, data: bytes) -> Row:
@@ -106,7 +106,7 @@ class _Cachetools(Place):
         super().__init__()
         timer = lambda: time.monotonic() + self.ahead.total_seconds()  # noqa: E731  # as short as the others'
         self._cache: Any = TTLCache(10**8, LIFETIME.total_seconds(), timer=timer)
-        # It is not safe among threads without.
+        # It is not thread-safe without the lock.
         self._lock = Lock()
 
     def get(self, key: str) -> object:
@@ -137,7 +137,7 @@ class _LocMem(Place):
         from django.core.cache.backends.locmem import LocMemCache
 
         options = {"TIMEOUT": LIFETIME.total_seconds(), "OPTIONS": {"MAX_ENTRIES": 10**8}}
-        # Those of one name are one.
+        # Caches with the same name share their entries.
         self._cache = LocMemCache(str(id(self)), options)
 
     def get(self, key: str) -> object:
@@ -164,11 +164,11 @@ def _done(coroutine: Any) -> object:
         coroutine.send(None)
     except StopIteration as done:
         return done.value
-    msg = "the store waits"
+    msg = "the store waited"
     raise RuntimeError(msg)
 
 
-#: They by name; LocMemCache needs Django to be set up.
+#: The places by name; LocMemCache needs Django to be set up.
 PLACES: dict[str, Callable[[], Place]] = {
     BOUND: _Dict,
     OURS: _Memory,

@@ -33,7 +33,7 @@ td, th { border-bottom: 1px solid #ddd; padding: 0.25rem 0.6rem; text-align: lef
 
 
 def draw(report: Report, folder: Path) -> Path:
-    """Draw the run into *folder*, and return the page."""
+    """Draw the run into *folder*, and return the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = ["<h1>holdall, measured</h1>", *(f"<p>{html.escape(line)}</p>" for line in report.machine.lines())]
     for suite, tables in report.suites.items():
@@ -52,10 +52,10 @@ def draw(report: Report, folder: Path) -> Path:
 
 
 def _bars(table: Table) -> Picture:
-    """Draw a panel for each column, and in it a bar for each row."""
+    """Draw a panel for each column, with a bar for each row."""
     names = [name for name, cells in table.rows.items() if any(isinstance(cell, Figure) for cell in cells.values())]
     columns = [name for name in table.columns if any(isinstance(table.rows[row].get(name), Figure) for row in names)]
-    # Margins in inches, worked out here: matplotlib's own ways take longer than all the rest.
+    # Margins in inches, computed here because matplotlib's own layout takes longer than everything else.
     left, top, bottom = 0.3 + 0.075 * max(map(len, names)), 0.4, 0.4
     width, height = left + 2.3 * len(columns), top + 0.32 * len(names) + bottom
     picture, panels = plt.subplots(1, len(columns), figsize=(width, height), sharey=True, squeeze=False)
@@ -83,7 +83,7 @@ def _bars(table: Table) -> Picture:
 
 
 def _lines(table: Table) -> Picture:
-    """Draw a line for each row, along the columns."""
+    """Draw a line for each row across the columns."""
     picture, panel = plt.subplots(figsize=(8, 4.2))
     for number, (name, cells) in enumerate(table.rows.items()):
         points = {float(place.replace(",", "")): cell for place, cell in cells.items() if isinstance(cell, Figure)}

@@ -1,4 +1,4 @@
-"""Write the figures of a run into the documentation, below what is said there by hand."""
+"""Write the figures of a run into the documentation, below the text that is written by hand."""
 
 from pathlib import Path
 
@@ -11,6 +11,6 @@ _MARK = "<!-- The figures below are written by `nox -s bench -- --publish`. -->\
 
 
 def publish(report: Report) -> None:
-    """Put the tables of *report* in place of the old ones."""
+    """Replace the old tables with those of *report*."""
     head, mark, _ = _PAGE.read_text(encoding="utf-8").partition(_MARK)
     _PAGE.write_text(f"{head}{mark}\n{as_markdown(report)}", encoding="utf-8")

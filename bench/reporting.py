@@ -1,4 +1,4 @@
-"""Show what was measured: as text, as Markdown, and as JSON."""
+"""Show the measurements as text, as Markdown, and as JSON."""
 
 import dataclasses
 import json
@@ -12,10 +12,10 @@ from bench.measuring import Figure
 
 __all__ = ["Cell", "Report", "Table", "as_json", "as_lines", "as_markdown", "heading", "shown", "write"]
 
-#: A figure, or a word where there is none.
+#: A figure, or a word if there is none.
 Cell = Figure | str
 
-#: What a column counts in; ``"x"`` is a ratio.
+#: A column's unit; ``"x"`` is a ratio.
 Unit = Literal["x", "s", "ms", "µs", "/s", "B", ""]
 
 
@@ -26,8 +26,8 @@ class Table:
 
     Attributes:
         columns: Their units, by name.
-        along: What the columns' names count, where they are places on an axis.
-        note: What a reader has to know, in a sentence or two.
+        along: What the columns' names count, if they are points on an axis.
+        note: One or two sentences that a reader needs to know.
     """
 
     title: str
@@ -39,14 +39,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """A run: where it was made, and the tables of each suite by its name."""
+    """A run: its machine, and the tables of each suite by name."""
 
     machine: Machine
     suites: dict[str, list[Table]] = field(default_factory=dict)
 
 
 def as_lines(table: Table) -> list[str]:
-    """Return *table* as a Markdown table, which is aligned so that a terminal shows it as well."""
+    """Return *table* as a Markdown table, aligned so that it is also readable in a terminal."""
     head = ["", *(heading(name, unit) for name, unit in table.columns.items())]
     body = [
         [name, *(shown(cells[column], unit) if column in cells else "" for column, unit in table.columns.items())]
@@ -66,7 +66,7 @@ def heading(column: str, unit: Unit) -> str:
 
 
 def shown(cell: Cell, unit: Unit) -> str:
-    """Return *cell* as text: a median, its quartiles, and how it stands to its target."""
+    """Return *cell* as text: a median, its quartiles, and whether it meets its target."""
     if isinstance(cell, str):
         return cell
     text = _number(cell.median)
@@ -80,17 +80,17 @@ def shown(cell: Cell, unit: Unit) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    """Return the whole run as a page."""
+    """Return the whole run as a Markdown page."""
     return "\n".join(_page(report)) + "\n"
 
 
 def as_json(report: Report) -> str:
-    """Return the whole run for programs."""
+    """Return the whole run as JSON, for programs."""
     return json.dumps(dataclasses.asdict(report), indent=1, ensure_ascii=False) + "\n"
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write the run into *folder*, as a page and for programs."""
+    """Write the run into *folder*, as a page and as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(as_json(report), encoding="utf-8")
     (folder / "results.md").write_text(as_markdown(report), encoding="utf-8")
@@ -108,7 +108,7 @@ def _page(report: Report) -> Iterable[str]:
 
 
 def _number(value: float) -> str:
-    """Return *value* with three digits that count."""
+    """Return *value* with three significant digits."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

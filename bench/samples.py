@@ -1,4 +1,4 @@
-"""What is stored and sent in all suites: the same data for every competitor."""
+"""The data that all suites store and send: the same for every competitor."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ def _cart(items: int) -> list[dict[str, Any]]:
 
 
 def _filled(data: dict[str, Any], size: int) -> dict[str, Any]:
-    """Return *data* with so much text that it has this *size* as compact JSON."""
+    """Return *data* padded with text to this *size* as compact JSON."""
     without = json.dumps(data | {"note": ""}, separators=(",", ":"))
     return data | {"note": "n" * (size - len(without))}
 
@@ -38,7 +38,7 @@ SMALL = {
     "timezone": "+01:00",
 }
 
-#: Sessions of three sizes, as compact JSON: what most visitors have, a busy cart, and about what a cookie can hold.
+#: Sessions of three sizes, as compact JSON: most visitors', a busy cart, and about the most that a cookie can hold.
 PAYLOADS: dict[str, dict[str, Any]] = {
     "141 B": SMALL,
     "788 B": _filled(SMALL | {"cart": _cart(7)}, 788),
@@ -51,12 +51,12 @@ _ROWS_PER_PRINCIPAL = 10
 
 
 def digest(number: int) -> bytes:
-    """Return what row *number* stands under."""
+    """Return the digest of row *number*."""
     return hashlib.sha256(number.to_bytes(8, "big")).digest()
 
 
 def row(number: int, now: datetime, *, version: int = 1) -> Row:
-    """Return row *number*, as a store would make it *now*: 300 bytes of sealed data, every tenth one with a user."""
+    """Return row *number* as a store would make it *now*: 300 bytes of encrypted data, every tenth with a principal."""
     start = number % (len(_NOISE) - _SEALED_BYTES)
     principal = str(number) if number % _ROWS_PER_PRINCIPAL == 0 else None
     now = now.replace(microsecond=0)
@@ -64,5 +64,5 @@ def row(number: int, now: datetime, *, version: int = 1) -> Row:
 
 
 def long_ago() -> datetime:
-    """Say a time so long ago that what is made then has expired by now."""
+    """Return a time so long ago that a row made then has expired by now."""
     return datetime.now(UTC) - 4 * LIFETIME

@@ -1,7 +1,7 @@
 """
-Check the words of the pages, and that the built site needs no other host: ``python docs/checks.py build/docs``.
+Check the pages' wording, and that the built site needs no other host: ``python docs/checks.py build/docs``.
 
-The words are in ``words.toml``. Vale does such checks too, but its program is no wheel: its package downloads it.
+``words.toml`` lists words to avoid. Vale does such checks too, but its package downloads the program at its first run.
 """
 
 import ast
@@ -18,9 +18,9 @@ _INSTEAD: dict[re.Pattern[str], str] = {
     re.compile(pattern, re.IGNORECASE): instead
     for pattern, instead in tomllib.loads((ROOT / "docs" / "words.toml").read_text(encoding="utf-8"))["instead"].items()
 }
-#: Code, in a block or in a line, and the targets of links.
+#: Code blocks, inline code, and link targets.
 _CODE = re.compile(r"^```.*?^```|``.*?``|`[^`\n]*`|\]\([^)\s]*\)", re.DOTALL | re.MULTILINE)
-#: What makes a browser load something, as opposed to a link that a reader may follow.
+#: HTML and CSS that make a browser load something, unlike links that a reader may follow.
 _LOADED = re.compile(
     r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?((?:https?:)?//[^\"'\s>]+)"
     r"|<link\b[^>]*\bhref=[\"']?((?:https?:)?//[^\"'\s>]+)"
@@ -29,7 +29,7 @@ _LOADED = re.compile(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what is wrong with the pages, and with the site in the folder *arguments*; return 1 if anything is."""
+    """Print the faults of the pages, and of the site in the folder *arguments*; return 1 if there are any."""
     (built,) = arguments
     faults = [
         f"{path.relative_to(ROOT)}:{line}: {word!r}: {instead}"
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def texts() -> Iterator[tuple[Path, int, str]]:
-    """Yield what people read: each page, and each docstring of the packages, with the line that it begins on."""
+    """Yield each page, and each docstring of the packages, with the line that it begins on."""
     for pattern in ("*.md", ".github/**/*.md", "docs/**/*.md", "packages/*/README.md"):
         for page in sorted(ROOT.glob(pattern)):
             yield page, 1, page.read_text(encoding="utf-8")
@@ -55,8 +55,8 @@ def texts() -> Iterator[tuple[Path, int, str]]:
 
 
 def flagged(text: str, first: int = 1) -> Iterator[tuple[int, str, str]]:
-    """Yield each word of *text*, which begins on the line *first*, that has a better one: its line, it, and what."""
-    # Code is blanked out and its lines stay, so that a fault is shown where it stands.
+    """Yield each word to avoid in *text*, which begins on the line *first*: its line, the word, and the alternative."""
+    # Code is blanked out but keeps its line breaks, so that line numbers stay correct.
     prose = _CODE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
     for pattern, instead in _INSTEAD.items():
         for found in pattern.finditer(prose):
@@ -64,7 +64,7 @@ def flagged(text: str, first: int = 1) -> Iterator[tuple[int, str, str]]:
 
 
 def loaded(site: Path) -> Iterator[tuple[str, str]]:
-    """Yield what a page or a style sheet of *site* loads from another host, which a reader offline has not."""
+    """Yield each page or style sheet of *site* that loads something from another host, and the address."""
     for path in sorted(site.rglob("*")):
         if path.suffix in {".html", ".css"}:
             for found in _LOADED.finditer(path.read_text(encoding="utf-8")):

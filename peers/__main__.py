@@ -1,4 +1,4 @@
-"""Run the frameworks' own tests with our sessions: ``python -m peers``, or some of them by name."""
+"""Run the frameworks' own tests with our sessions: ``python -m peers``, or those of named frameworks only."""
 
 import argparse
 import sys
@@ -13,19 +13,19 @@ from peers.sources import source_of
 
 __all__ = ["main"]
 
-# Imported when asked for: what puts ours in their place stands in the same modules.
+# Imported on demand, because the same modules put our sessions in place of the frameworks'.
 _FRAMEWORKS = ("flask", "starlette", "django")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tests, print what became of them and return the exit code."""
-    parser = argparse.ArgumentParser("peers", description="The frameworks' own tests, with sessions of ours.")
+    """Run the tests, print the results and return the exit code."""
+    parser = argparse.ArgumentParser("peers", description="Run the frameworks' own tests with our sessions.")
     parser.add_argument("frameworks", nargs="*", metavar="framework", help=f"some of {', '.join(_FRAMEWORKS)} (all)")
-    parser.add_argument("--sources", type=Path, required=True, help="the folder into which the sources are downloaded")
+    parser.add_argument("--sources", type=Path, required=True, help="the folder to download the sources into")
     options = parser.parse_args(arguments)
     unknown = set(options.frameworks).difference(_FRAMEWORKS)
     if unknown:
-        parser.error(f"not a framework here: {', '.join(sorted(unknown))}")
+        parser.error(f"no such framework here: {', '.join(sorted(unknown))}")
 
     failed = False
     for framework in options.frameworks or _FRAMEWORKS:

@@ -1,4 +1,4 @@
-"""Django's tests of its sessions, and of what stands on them, with our engine and our middleware."""
+"""Django's tests of its sessions and of the features built on them, with our engine and our middleware."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from peers.runs import STORE, Run, Suite
 
 __all__ = ["OPTIONS", "SUITES"]
 
-#: Stores that a Django project may choose besides what all may: the database that it has.
+#: The stores that only a Django project can choose: its own database.
 OPTIONS = {**runs.OPTIONS, "django": {"store": "table", "table": "django"}}
 
 _SESSIONS = (

@@ -1,4 +1,4 @@
-"""Django's test runner, which writes down besides what became of each test."""
+"""Django's test runner, which also records each test's result."""
 
 import unittest
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["Runner"]
 
 
 class _Result(unittest.TextTestResult):
-    def addSuccess(self, test: unittest.TestCase) -> None:  # noqa: N802  # unittest's name for it, as are those below
+    def addSuccess(self, test: unittest.TestCase) -> None:  # noqa: N802  # unittest's name, like those below
         super().addSuccess(test)
         note(test.id(), Outcome.PASSED)
 
@@ -42,14 +42,14 @@ class _Result(unittest.TextTestResult):
 
 
 class Runner(DiscoverRunner):
-    """Runs tests as Django does."""
+    """A test runner that runs tests as Django does, and records the results."""
 
     def get_resultclass(self) -> type[unittest.TextTestResult]:
-        """Return what notes what became of each test."""
+        """Return the class that records each test's result."""
         return _Result
 
     def run_suite(self, suite: unittest.TestSuite, **options: Any) -> Any:
-        """Run *suite* and write what was noted."""
+        """Run *suite* and write the results."""
         result = super().run_suite(suite, **options)
         write()
         return result

@@ -1,7 +1,7 @@
 """
-Django's tests of its sessions that are not about one engine of its own, for the engine of the settings.
+Django's tests of sessions that do not depend on one of its engines, run with the engine of the settings.
 
-Django runs them for each of its engines; those that ``signed_cookies`` is excused from are run here.
+Django runs them for each of its engines; the tests that it skips for ``signed_cookies`` run here.
 """
 
 from importlib import import_module
@@ -9,7 +9,7 @@ from importlib import import_module
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.test import TestCase, override_settings
-from sessions_tests import tests  # type: ignore[import-not-found]  # Django's, found when they run
+from sessions_tests import tests  # type: ignore[import-not-found]  # Django's, found at run time
 
 
 class EngineTests(tests.SessionTestsMixin, TestCase):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Flask's whole suite, with ``Holdall(app)`` for every application that it makes."""
+"""Run Flask's whole suite with ``Holdall(app)`` for every application that it makes."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ from peers.runs import OPTIONS, PYTEST, STORE, Run, Suite
 
 __all__ = ["SUITES"]
 
-# The tests' own secrets are short, and Flask's settings make errors of warnings.
+# The tests' own secrets are short, and Flask's settings turn warnings into errors.
 _OURS = (*PYTEST, "-p", "peers.flask", "-W", "ignore::holdall.keys.WeakSecretWarning")
 
 SUITES = (
@@ -26,7 +26,7 @@ SUITES = (
 
 
 def pytest_configure() -> None:
-    """Set holdall up for every application, unless its class has an interface of its own."""
+    """Set up holdall for every application, unless its class has its own session interface."""
     make = Flask.__init__
     options = OPTIONS[os.environ[STORE]]
 

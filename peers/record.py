@@ -1,4 +1,4 @@
-"""Writes down what became of each test, for ``peers.runs`` to read. For pytest it is a plugin."""
+"""A pytest plugin that writes down each test's result, for ``peers.runs`` to read."""
 
 import json
 import os
@@ -14,13 +14,13 @@ _outcomes: dict[str, Outcome] = {}
 
 
 def note(test: str, outcome: Outcome) -> None:
-    """Note what became of a *test*, or of a part of it: one part that fails is enough."""
+    """Note the result of a *test* or a part of it: one failing part is enough."""
     if _outcomes.get(test) is not Outcome.FAILED:
         _outcomes[test] = outcome
 
 
 def write() -> None:
-    """Write down what was noted."""
+    """Write the noted results."""
     Path(os.environ[RECORD]).write_text(json.dumps(_outcomes))
 
 
@@ -31,5 +31,5 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Write when all tests have run."""
+    """Write the results once all tests have run."""
     write()

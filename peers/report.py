@@ -15,7 +15,7 @@ _KNOWN = Path(__file__).with_name("known.toml")
 
 @dataclass(frozen=True)
 class Known:
-    """A difference with a reason: these *tests* fail with ours, in these *stores*."""
+    """A known difference and its reason: these *tests* fail with our sessions, in these *stores*."""
 
     reason: str
     stores: frozenset[str]
@@ -35,7 +35,7 @@ def report(suite: Suite, outcomes: Mapping[str, Outcomes]) -> Iterator[str]:
     Yield the lines to print for a suite's runs; a line that begins with ``!`` is a failure.
 
     Args:
-        outcomes: Of each run, by its name.
+        outcomes: The results of each run, by its name.
     """
     yield f"{'':34}{'passed':>8}{'failed':>8}{'skipped':>9}{'new failures':>14}"
     for run in suite.own:
@@ -48,9 +48,9 @@ def report(suite: Suite, outcomes: Mapping[str, Outcomes]) -> Iterator[str]:
         listed = {test for each in differences if store in each.stores for test in each.tests}
         yield f"{_counts(run.name, outcomes[run.name])}{len(new - listed):>14} and {len(new & listed)} known"
         for test in sorted(new - listed):
-            yield f"! {run.name}: {test} fails, and is not known to"
+            yield f"! {run.name}: {test} fails, and is not listed in known.toml"
         for test in sorted(listed & passed):
-            yield f"! {run.name}: {test} passes, and known.toml says that it does not"
+            yield f"! {run.name}: {test} passes, although known.toml lists it"
     for each in differences:
         here = each.tests & reference
         if here:

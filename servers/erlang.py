@@ -1,4 +1,4 @@
-"""A real Erlang, where one is on PATH: it reads a term as Plug does, and writes it again."""
+"""Run a real Erlang, if one is on PATH: it reads a term as Plug does, and writes it again."""
 
 import shutil
 import subprocess
@@ -35,10 +35,10 @@ Judge(io:get_line("")).
 
 @contextmanager
 def running_erlang() -> Iterator[Callable[[bytes], bytes]]:
-    """Give a function from a term's bytes to those that Erlang writes for it, none if Plug refuses it."""
+    """Yield a function that takes a term's bytes and returns Erlang's bytes for it, or none if Plug refuses it."""
     erl = shutil.which("erl")
     if erl is None:
-        msg = "erl is not there: put an Erlang on PATH, the judge of what it reads"
+        msg = "erl is missing: put an Erlang on PATH"
         raise NoProgramError(msg)
     with subprocess.Popen([erl, "-noshell", "-eval", _JUDGE], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         asked, answers = process.stdin, process.stdout

@@ -1,4 +1,4 @@
-"""An address that leads to one server and later to another, as one does that moves in a failover."""
+"""An address that leads to one server and later to another, like one that moves in a failover."""
 
 import socket
 import threading
@@ -16,8 +16,8 @@ class Forward:
     The address.
 
     Attributes:
-        port: Where it listens.
-        to: The port that new connections lead to. Those that are open stay where they are.
+        port: The port that it listens on.
+        to: The port that new connections lead to. Open connections stay as they are.
     """
 
     def __init__(self, to: int) -> None:
@@ -28,7 +28,7 @@ class Forward:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._run(self._accept)
 
     def stop(self) -> None:
@@ -72,7 +72,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 @contextmanager
 def forwarding(to: int) -> Iterator[Forward]:
-    """Lead to the server on a port."""
+    """Forward to the server on a port."""
     forward = Forward(to)
     forward.start()
     try:

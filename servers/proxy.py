@@ -1,4 +1,4 @@
-"""A proxy that ends TLS, and tells the server behind it what it has hidden by that."""
+"""A proxy that terminates TLS, and passes the original scheme and client on in headers."""
 
 import ssl
 import threading
@@ -12,24 +12,24 @@ from typing import Any
 _SECONDS = 120
 _SECONDS_BETWEEN_LOOKS = 0.05
 
-# What a visitor says of these is not to be believed.
+# Headers that must not be believed if a visitor sends them.
 _TOLD = ("x-forwarded-proto", "x-forwarded-for", "x-forwarded-host")
 
 
 @contextmanager
 def tls_proxy(port: int, certificate: Path, *, front: int = 0) -> Iterator[int]:
     """
-    Serve by HTTPS what the server on *port* serves by HTTP, and return the port where it is served.
+    Serve over HTTPS what the server on *port* serves over HTTP, and return the proxy's port.
 
     Args:
-        front: That port; 0 takes a free one.
+        front: The proxy's port; 0 takes a free one.
     """
 
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def handle(self) -> None:
-            # A visitor may go at any time, as a browser does that does not trust the certificate.
+            # A visitor may disconnect at any time, as a browser does that distrusts the certificate.
             with suppress(OSError):
                 super().handle()
 
@@ -54,7 +54,7 @@ def tls_proxy(port: int, certificate: Path, *, front: int = 0) -> Iterator[int]:
                 self.wfile.write(body)
             connection.close()
 
-        do_GET = do_POST = hand_on  # noqa: N815  # as the library wants them called
+        do_GET = do_POST = hand_on  # noqa: N815  # the name that the library requires
 
         def log_message(self, *args: Any) -> None: ...
 

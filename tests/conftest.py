@@ -1,4 +1,4 @@
-"""What the tests share: a clock that stands still, and visitors who need no framework."""
+"""Fixtures that the tests share: a clock that stands still, and visitors who need no framework."""
 
 import gc
 import signal
@@ -20,19 +20,19 @@ load_profile()
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the programs that are tested, though a shell's ``&`` has it ignored."""
+    """Let Ctrl-C reach the programs under test, although a shell's ``&`` ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
-    """Leave the thousands of tests out of what the garbage collector looks at: some tests wait for it, many times."""
+    """Exclude the thousands of tests from garbage collection, because some tests trigger it many times."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Show the figures of what was tried in full."""
+    """Show the figures of the tests that ran at full size."""
     if FULL:
         for report in terminalreporter.getreports("passed"):
             for name, value in report.user_properties:
@@ -40,7 +40,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 class Visitor:
-    """A browser and the thinnest of adapters, which drives the core alone."""
+    """A browser and the thinnest adapter, which drives only the core."""
 
     def __init__(self, sessions: Sessions, clock: FakeClock) -> None:
         self.sessions = sessions
@@ -49,7 +49,7 @@ class Visitor:
 
     @property
     def set_cookies(self) -> list[str]:
-        """The Set-Cookie headers of the last response."""
+        """Return the Set-Cookie headers of the last response."""
         return [str(cookie) for cookie in self.answer.cookies]
 
     @contextmanager
@@ -61,12 +61,12 @@ class Visitor:
         self.sessions.finish(session)
 
     def send(self, session: Session, path: str = "/", *, https: bool = False, status: int = 200) -> None:
-        """Let the headers go."""
+        """Send the headers."""
         self.answer = self.sessions.commit(session, status=status)
         self.browser.keep(self.set_cookies, path, https=https)
 
     def look(self) -> dict[str, object]:
-        """Make a request that only reads, and return what it saw."""
+        """Make a request that only reads, and return the data that it saw."""
         with self.request() as session:
             return dict(session)
 
@@ -107,7 +107,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def old_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """The oldest that we support."""
+    """Return the oldest server that we support."""
     with running(RedisServer(redis_program(), tmp_path_factory.mktemp("redis"), *IN_MEMORY)) as server:
         yield server
 

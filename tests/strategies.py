@@ -1,4 +1,4 @@
-"""Values within values, for Hypothesis to draw."""
+"""Nested values, for Hypothesis to draw."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +12,10 @@ Strategy = st.SearchStrategy[Any]
 
 def recursive(scalars: Strategy, containers: Callable[[Strategy], Strategy], *, max_leaves: int = 100) -> Strategy:
     """
-    Return ``st.recursive`` of these, with a short name.
+    Return ``st.recursive`` of these arguments, with a short name.
 
-    When Hypothesis draws a key of a dict a second time, it writes out the whole strategy with all levels of it. That
-    takes megabytes and is a warning, which fails the test.
+    When Hypothesis draws a dict's key a second time, it writes out the whole strategy with all its levels. That takes
+    megabytes and causes a warning, which fails the test.
     """
 
     def named(inner: Strategy) -> Strategy:

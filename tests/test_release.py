@@ -1,4 +1,4 @@
-"""A release's version and addresses are written into the packages; building them is left to ``nox -s release``."""
+"""Test that a release writes its version and addresses into the packages; ``nox -s release`` builds them."""
 
 import shutil
 import tomllib
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Return a checkout of the files that a release changes."""
+    """Return a copy of the files that a release changes."""
     for name in ("CHANGELOG.md", *(f"packages/{each}/{file}" for each in release.PACKAGES for file in FILES)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
@@ -49,15 +49,15 @@ def test_the_version_reaches_every_package_and_the_changelog(copy: Path) -> None
 
 
 @pytest.mark.parametrize("version", ["", "1", "v1.0.0", "1.0.0-beta"])
-def test_what_is_no_version_is_refused(version: str, copy: Path) -> None:
-    with pytest.raises(SystemExit, match="is no version"):
+def test_an_invalid_version_is_refused(version: str, copy: Path) -> None:
+    with pytest.raises(SystemExit, match="is not a valid version"):
         release.bump(copy, version, "2031-02-03")
 
 
-def test_nothing_is_released_that_the_changelog_does_not_tell(copy: Path) -> None:
+def test_a_release_without_an_entry_in_the_changelog_is_refused(copy: Path) -> None:
     release.bump(copy, "7.8.9", "2031-02-03")
 
-    with pytest.raises(SystemExit, match="say first what is new"):
+    with pytest.raises(SystemExit, match="describe the changes first"):
         release.bump(copy, "7.9.0", "2031-03-04")
 
 

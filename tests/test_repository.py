@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole: its packages agree, and no file names the machine that it was made on."""
+"""The repository as a whole: its packages agree, and no file names the machine that it was made on."""
 
 import re
 import subprocess
@@ -49,12 +49,12 @@ def test_the_changelog_begins_with_that_version() -> None:
 
 
 @every_adapter
-def test_an_adapter_asks_for_the_core_of_its_own_version(folder: str) -> None:
+def test_an_adapter_requires_the_core_in_its_own_version(folder: str) -> None:
     assert f"holdall=={PROJECTS['core']['version']}" in PROJECTS[folder]["dependencies"]
 
 
 @every_package
-def test_what_else_a_package_asks_for_has_an_oldest_version(folder: str) -> None:
+def test_every_other_requirement_has_an_oldest_version(folder: str) -> None:
     others = [needed for needed in PROJECTS[folder]["dependencies"] if not needed.startswith("holdall")]
 
     assert others
@@ -72,7 +72,7 @@ def test_a_package_is_typed_licensed_and_described(folder: str) -> None:
 
 
 @every_package
-def test_the_metadata_of_a_package_is_complete(folder: str) -> None:
+def test_a_packages_metadata_is_complete(folder: str) -> None:
     project = PROJECTS[folder]
 
     assert project["readme"] == "README.md"
@@ -116,7 +116,7 @@ def test_an_adapter_imports_no_other_framework() -> None:
 
 
 @every_adapter
-def test_an_adapter_uses_public_names_of_the_core_alone(folder: str) -> None:
+def test_an_adapter_uses_only_the_cores_public_names(folder: str) -> None:
     private = re.compile(r"^\s*from holdall\b.*\b_\w+.*", re.MULTILINE)
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "packages" / folder / "src").rglob("*.py"))
 

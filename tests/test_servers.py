@@ -1,4 +1,4 @@
-"""The servers of the tests: what would make them meet by chance."""
+"""The tests' servers: what could make them collide by chance."""
 
 import random
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from servers.processes import free_port
 
 
-def test_a_port_that_was_given_out_is_given_to_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_in_use_is_given_to_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = free_port()
     ask = (
         "import random, itertools; from servers.processes import free_port; "

@@ -22,7 +22,7 @@ _HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
 
 
 def sites() -> Mapping[str, "ASGISite"]:
-    """Return the sites by what keeps their sessions."""
+    """Return the sites by where they keep their sessions."""
     ours = {
         name: ASGISite(holdall_fastapi.SessionMiddleware(_app, sessions)) for name, sessions in our_sessions().items()
     }
@@ -36,7 +36,7 @@ def sites() -> Mapping[str, "ASGISite"]:
 
 
 class ASGISite:
-    """An ASGI application that never has to wait."""
+    """An ASGI application that never waits."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -86,7 +86,7 @@ def _use(path: str, session: Any) -> None:
         case "/nested":
             session["cart"][0] += 1
         case "/begin":
-            # Values of its own, as a visitor's are: one that other code holds would be watched from then on.
+            # A new value, as in a real application: one that other code holds would be watched from then on.
             session.update(deepcopy(SMALL))
 
 
@@ -95,7 +95,7 @@ def _run(request: Any) -> None:
         request.send(None)
     except StopIteration:
         return
-    msg = "the application waits"
+    msg = "the application waited"
     raise RuntimeError(msg)
 
 

@@ -32,10 +32,9 @@ _THEIRS = {
 
 def sites(folder: Path) -> tuple[dict[str, WSGISite], Callable[[str], None]]:
     """
-    Return the sites by what keeps their sessions, and a function that sets Django up for one of them.
+    Return the sites by where they keep their sessions, and a function that sets Django up for one of them.
 
-    Django has one set of settings for a process, so a site can be used only while it is the one set up. The database
-    is in *folder*.
+    Django has one set of settings per process, so only the site that is set up can be used. *folder* has the database.
     """
     set_up(folder)
     create_the_table()
@@ -60,7 +59,7 @@ def sites(folder: Path) -> tuple[dict[str, WSGISite], Callable[[str], None]]:
 
 
 def set_up(folder: Path) -> None:
-    """Set Django up with a database in *folder*; a process that has done so keeps the first."""
+    """Set Django up with a database in *folder*; later calls in the process keep the first database."""
     if settings.configured:
         return
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "django.db", "CONN_MAX_AGE": None}
@@ -78,7 +77,7 @@ def set_up(folder: Path) -> None:
 
 
 def create_the_table() -> None:
-    """Create the table of sessions in the database, if it is not there."""
+    """Create the session table in the database, if it does not exist."""
     from django.contrib.sessions.models import Session
     from django.db import connection
 
@@ -106,7 +105,7 @@ def _use(session: Any, page: str) -> None:
             if settings.SESSION_ENGINE.startswith(_BACKENDS):
                 session.modified = True
         case "begin":
-            # Values of its own, as a visitor's are: one that other code holds would be watched from then on.
+            # A new value, as in a real application: one that other code holds would be watched from then on.
             session.update(deepcopy(SMALL))
 
 

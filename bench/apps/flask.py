@@ -20,7 +20,7 @@ OWN = "Flask"
 
 
 def sites() -> Mapping[str, WSGISite]:
-    """Return the sites by what keeps their sessions."""
+    """Return the sites by where they keep their sessions."""
     ours = {
         name: _site(lambda app, sessions=sessions: Holdall(app, sessions)) for name, sessions in our_sessions().items()
     }
@@ -33,7 +33,7 @@ def sites() -> Mapping[str, WSGISite]:
 
 
 def _site(install: Callable[[flask.Flask], object], *, uses: bool = True, flags: bool = False) -> WSGISite:
-    """Return a site whose handlers use the session, and flag what they change in place."""
+    """Return a site whose handlers use the session, and flag changes in place."""
     app = flask.Flask(__name__)
     app.secret_key = SECRET
     install(app)
@@ -59,7 +59,7 @@ def _use(page: str, *, flags: bool) -> None:
             if flags:
                 session.modified = True
         case "begin":
-            # Values of its own, as a visitor's are: one that other code holds would be watched from then on.
+            # A new value, as in a real application: one that other code holds would be watched from then on.
             session.update(deepcopy(SMALL))
 
 

@@ -1,4 +1,4 @@
-"""What the frameworks of WSGI have in common."""
+"""The parts that the WSGI frameworks share."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -44,5 +44,5 @@ class WSGISite:
 
 def _start_response(status: str, headers: Any, exc_info: Any = None) -> None:
     if not status.startswith("200"):
-        msg = f"the application answers {status}"
+        msg = f"the application responded with {status}"
         raise RuntimeError(msg)

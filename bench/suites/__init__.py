@@ -12,12 +12,12 @@ SUITES = ("codec", "cookies", "imports", "requests", "memory", "engines", "growt
 
 
 def run_suite(name: str, effort: Effort) -> list[Table]:
-    """Run a suite, print its tables as they come, and return them."""
+    """Run a suite, print its tables as they are measured, and return them."""
     measured = []
     try:
         for table in import_module(f"bench.suites.{name}").tables(effort):
             print(f"\n{name}: {table.title}", *([table.note] if table.note else []), "", *as_lines(table), sep="\n")
             measured.append(table)
     except NoProgramError as missing:
-        print(f"\n{name}: the rest is left out, for {missing}.")
+        print(f"\n{name}: the rest is skipped: {missing}.")
     return measured

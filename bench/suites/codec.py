@@ -1,4 +1,4 @@
-"""A session into a cookie's value and back: formats compared with the limit and with other libraries."""
+"""Convert a session into a cookie's value and back: formats compared with the lower bound and with other libraries."""
 
 import base64
 import json
@@ -22,10 +22,10 @@ __all__ = ["tables"]
 
 LIMIT = "the limit: JSON, AES-256-GCM, base64"
 
-# Takes data to a cookie's value and back.
+# Converts data to a cookie's value and back.
 _RoundTrip = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
-#: At most so many times the limit, by size.
+#: The target: at most this multiple of the lower bound, by size.
 _TARGETS = {
     "holdall": (1.25, 1.15, 1.10),
     "holdall[fast]": (0.75, 0.70, 0.65),
@@ -33,7 +33,7 @@ _TARGETS = {
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Measure all of them with each payload."""
+    """Measure all formats with each payload."""
     codecs = _codecs()
     acts = {
         (name, size): _act(round_trip, data) for name, round_trip in codecs.items() for size, data in PAYLOADS.items()
@@ -50,8 +50,8 @@ def tables(effort: Effort) -> Iterator[Table]:
             }
             for name in codecs
         },
-        "The limit does what any encrypted cookie needs and nothing else: the standard library's JSON with its encoder "
-        "kept, one AES key, 12 random bytes, base64.",
+        "The limit does only what any encrypted cookie needs: JSON with a reused encoder of the standard library, "
+        "AES-GCM with one key and 12 random bytes, and base64.",
     )
     yield Table(
         "A round trip",
@@ -63,10 +63,10 @@ def tables(effort: Effort) -> Iterator[Table]:
         for name, round_trip in codecs.items()
     }
     yield Table(
-        "The length of the value",
+        "The length of the cookie's value",
         dict.fromkeys(PAYLOADS, "B"),
         lengths,
-        "Browsers keep 4096 bytes, name and attributes included.",
+        "Browsers accept cookies of up to 4096 bytes, including the name and the attributes.",
     )
 
 
@@ -89,7 +89,7 @@ def _codecs() -> dict[str, _RoundTrip]:
 def _act(round_trip: _RoundTrip, data: dict[str, Any]) -> Callable[[], object]:
     _, opened = round_trip(data)
     if opened != data:
-        msg = "what was sealed does not come back"
+        msg = "the data does not come back unchanged"
         raise AssertionError(msg)
     return lambda: round_trip(data)
 
@@ -132,7 +132,7 @@ def _fernet() -> _RoundTrip:
 
 
 def _starlette() -> _RoundTrip:
-    # As in starlette.middleware.sessions, which does it in the middle of a request.
+    # As in starlette.middleware.sessions, which does it within a request.
     from itsdangerous import TimestampSigner
 
     signer = TimestampSigner(SECRET)
@@ -192,7 +192,7 @@ def _flask() -> _RoundTrip:
     interface = SecureCookieSessionInterface()
 
     def round_trip(data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        # It makes its serializer anew for each use.
+        # Flask makes a new serializer for each use.
         value = interface.get_signing_serializer(app).dumps(data)
         return value, interface.get_signing_serializer(app).loads(value, max_age=3600)
 

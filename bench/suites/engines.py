@@ -1,4 +1,4 @@
-"""Stores over SQLite, Redis and PostgreSQL: what they cost beyond the bare driver, and how they stand many clients."""
+"""Measure stores over SQLite, Redis and PostgreSQL: their cost beyond the bare driver, and with many clients."""
 
 import multiprocessing
 import tempfile
@@ -20,17 +20,17 @@ __all__ = ["tables"]
 _USES = ("get", "put")
 _CLIENTS = 16
 _PROCESSES = 4
-#: Clients of ours that share one session, of the sixteen: nearly all writes of two or more meet another's.
+#: How many of our sixteen clients share one session: with two or more, nearly all writes conflict with another's.
 _SHARERS = {"0 %": 0, "10 %": 2, "90 %": 14}
-#: At most so many times what the bare driver takes.
+#: The target: at most this multiple of the bare driver's time.
 _TARGETS = {"SQLite": 1.5, "PostgreSQL": 1.2, "Redis": 1.15}
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Measure each engine in its turn."""
+    """Measure each engine in turn."""
     many: dict[str, dict[str, Cell]] = {}
     with multiprocessing.get_context("spawn").Pool(_PROCESSES) as pool:
-        # So long that each takes one, having imported what all of them need.
+        # Long enough for each process to get a turn after importing everything that it needs.
         pool.map(_wait_until, [time.time() + min(1.5, effort.seconds * 3)] * _PROCESSES, chunksize=1)
         for engine, opening in (("SQLite", _in_a_file), ("Redis", _on_valkey), ("PostgreSQL", _on_postgres)):
             with ExitStack() as here:
@@ -43,12 +43,12 @@ def tables(effort: Effort) -> Iterator[Table]:
                 for name in theirs:
                     many[name] = _many_clients(engine, name, both[name], place, pool, effort, {})
     yield Table(
-        "Many clients: how much they do in all, against one",
+        "Many clients: their total throughput, compared with one client",
         {column: "/s" if column.endswith("in all") else "x" for column in next(iter(many.values()))},
         many,
-        f"{_CLIENTS} threads, {_PROCESSES} processes; and {_CLIENTS} threads of ours that write while so many of them "
-        "share one session, so that what they write meets what others write and is merged. The others do not notice a "
-        "conflict: the last one's write stands.",
+        f"{_CLIENTS} threads, or {_PROCESSES} processes. In the last columns, {_CLIENTS} threads write to our table, "
+        "and the given share of them writes to one session, where concurrent writes are merged. The other libraries "
+        "do not detect conflicts: the last write wins.",
     )
 
 
@@ -67,15 +67,15 @@ def _one_client(engine: str, clients: Mapping[str, Clients], effort: Effort) -> 
         f"{engine}, one client",
         columns,
         cells,
-        "A small session. The driver is asked by hand for what our table asks of it, in one round trip each: all that "
-        "a row has, and to write over the version that was read. The least that it can be asked is a value by its "
-        "key, and the least that a store adds whose rows show neither ids nor data is in the third line: a hash, a "
-        "key, AES-256-GCM and JSON.",
+        "With a small session. The first line is the least that a driver can do: access a value by its key. The second "
+        "line is the driver doing what our table does, in one round trip each: it reads a whole row, and overwrites "
+        "the version that was read. The third line adds the least that a store needs if its rows reveal neither IDs "
+        "nor data: a hash, a key, AES-256-GCM and JSON.",
     )
 
 
 def _conflicts(name: str, place: str) -> dict[str, list[Act]]:
-    """Return what sixteen writers do, by the share of them that have one session."""
+    """Return the throughput of sixteen writers, by how many of them share one session."""
     own, shared = sharing(place, name.partition(", ")[2])
     return {
         share: [shared().put for _ in range(sharers)] + [own().put for _ in range(_CLIENTS - sharers)]
@@ -110,14 +110,14 @@ def _many_clients(
 
 
 def _processes(engine: str, name: str, place: str, pool: Pool, effort: Effort) -> Iterator[tuple[str, float]]:
-    """Return for each use how much several processes do in all, against one."""
+    """Return for each use the throughput of several processes, compared with one."""
 
     def rate(use: str, processes: int, seconds: float, wait: float) -> float:
-        # They begin together, when all of them are there.
+        # They begin together, once all of them are ready.
         task = (engine, name, place, use, time.time() + wait, seconds)
         return sum(pool.starmap(_call_for, [task] * processes, chunksize=1))
 
-    # Until they have imported what this store needs.
+    # Until they have imported everything that this store needs.
     rate("get", _PROCESSES, 0.01, wait=min(0.5, effort.seconds))
     for use in _USES:
         alone, together = (rate(use, number, effort.seconds / 4, wait=0.2) for number in (1, _PROCESSES))

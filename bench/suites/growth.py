@@ -1,4 +1,4 @@
-"""Growth: what becomes of the cost as sessions, a session, its keys, or the secrets to try get more."""
+"""Measure growth: how the cost changes with more sessions, larger sessions, more keys in a session, or more secrets."""
 
 import math
 import statistics
@@ -23,16 +23,16 @@ from servers.redis import IN_MEMORY, RedisServer, running, valkey_program
 
 __all__ = ["tables"]
 
-#: What a curve's exponent is at most, where the cost shall not grow, and where it shall grow as fast as the number.
+#: The highest exponent of a curve whose cost should stay constant, and of one whose cost should grow linearly.
 _CONSTANT, _LINEAR = 0.15, 1.1
-#: What waits for a disk or another process.
+#: Places that wait for a disk or another process.
 _WAITING = ("SQLiteTable", "RedisTable", "PostgresTable")
 
 Acts = Mapping[tuple[str, int], Callable[[], object]]
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Measure each way to grow."""
+    """Measure each kind of growth."""
     curves: dict[str, dict[str, Cell]] = {}
 
     def grown(title: str, along: str, acts: Acts, limit: float, note: str = "") -> Table:
@@ -50,7 +50,7 @@ def tables(effort: Effort) -> Iterator[Table]:
             "sessions",
             _by_sessions(effort, here),
             _CONSTANT,
-            "Of all but MemoryTable it is the time on the wall; PostgreSQL's server does not wait for its disk.",
+            "Wall-clock time, except for MemoryTable. PostgreSQL's server does not wait for its disk.",
         )
     yield grown("A larger session", "bytes of JSON", _by_bytes(), _LINEAR)
     yield grown("More keys in a session", "keys in the session", _by_keys(), _LINEAR)
@@ -59,9 +59,9 @@ def tables(effort: Effort) -> Iterator[Table]:
         "How the cost grows",
         {"exponent": ""},
         curves,
-        "With the exponent 0 the cost stays as it is, with 1 it grows as the number does: the slope of the straight "
-        "line through the points, both axes logarithmic. All of a session is read and written, so a larger one costs "
-        "more.",
+        "With an exponent of 0, the cost is constant; with 1, it grows in proportion. The exponent is the slope of "
+        "the straight line through the points on logarithmic axes. A session is always read and written as a whole, "
+        "so a larger one costs more.",
     )
 
 
@@ -71,7 +71,7 @@ def _by_sessions(effort: Effort, here: ExitStack) -> Acts:
     open_others = _others(here)
     for sessions in (effort.rows // 1000, effort.rows // 100, effort.rows // 10, effort.rows):
         tables: dict[str, Any] = {"MemoryTable": MemoryTable(max_rows=10**8, max_bytes=10**12)}
-        # To fill the others with a million rows takes minutes; with a tenth they show the same.
+        # Filling the others with a million rows takes minutes; a tenth of that shows the same.
         if sessions <= effort.rows // 10:
             tables |= open_others(sessions)
         digests = [digest(each) for each in range(0, sessions, max(sessions // 5000, 1))]
@@ -84,7 +84,7 @@ def _by_sessions(effort: Effort, here: ExitStack) -> Acts:
 
 
 def _others(here: ExitStack) -> Callable[[int], dict[str, Any]]:
-    """Return a function that opens an empty table, one for each size, in each engine that is not this process."""
+    """Return a function that opens an empty table of each size, in each engine that is not in this process."""
     folder = Path(here.enter_context(tempfile.TemporaryDirectory()))
     valkey = here.enter_context(running(RedisServer(valkey_program(), folder, *IN_MEMORY)))
     postgres = here.enter_context(running_postgres(*FAST))
@@ -121,7 +121,7 @@ def _by_keys() -> Acts:
 
 
 def _requests(sessions_data: Mapping[int, dict[str, Any]]) -> Acts:
-    """Return requests that read and that write one key of sessions with this data."""
+    """Return requests that read and write one key of sessions with this data."""
     acts: dict[tuple[str, int], Callable[[], object]] = {}
     for number, data in sessions_data.items():
         sessions = Sessions(TableStore(MemoryTable(), encrypt=True), key="session")
@@ -159,7 +159,7 @@ def _request(sessions: Sessions, header: str, use: Callable[[Any], object]) -> C
 
 
 def _exponent(curve: Mapping[int, Rounds], limit: float) -> Figure:
-    """Return the slope of the straight line through the points of each round, both axes logarithmic."""
+    """Return the slope of the straight line through the points of each round, with both axes logarithmic."""
     places = [math.log(place) for place in curve]
     slopes = [
         statistics.linear_regression(places, [math.log(cost) for cost in costs]).slope

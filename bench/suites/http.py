@@ -1,5 +1,5 @@
 """
-End to end: real servers in processes of their own, and requests over HTTP on the loopback interface.
+Measure end to end: real servers in processes of their own, and requests over HTTP on the loopback interface.
 
 uvicorn serves ASGI, waitress serves Flask and Django; a few connections stay open and send one request after the other.
 """
@@ -22,13 +22,13 @@ from bench.reporting import Cell, Table
 __all__ = ["tables"]
 
 _CONNECTIONS = 4
-# Seconds that a connection stays open while the other servers have their turns.
+# How many seconds a connection stays open while the other servers have their turns.
 _PATIENCE = 600
 _PAGES = ("untouched", "read", "write")
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Measure each framework in its turn, its sites all at once."""
+    """Measure each framework in turn, all its sites at the same time."""
     for framework, names in _SITES.items():
         with tempfile.TemporaryDirectory() as folder, _serving(framework, names[: effort.sites], folder) as ports:
             yield _requests(framework, ports, effort)
@@ -38,7 +38,7 @@ def _requests(framework: str, ports: Mapping[str, int], effort: Effort) -> Table
     taken: dict[tuple[str, str], Rounds] = {}
 
     def burst(name: str, page: str) -> float:
-        """Return the seconds for each request, of the time of all connections."""
+        """Return the seconds per request, over all connections."""
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             began = time.perf_counter()
             done = list(pool.map(lambda client: client.send(page, effort.burst * 5), clients[name]))
@@ -69,8 +69,8 @@ def _requests(framework: str, ports: Mapping[str, int], effort: Effort) -> Table
         f"{framework} on {server}",
         dict.fromkeys(next(iter(cells.values())), ""),
         cells,
-        f"Requests per second of {_CONNECTIONS} connections, against the same application without sessions, and how "
-        "long each took. The client takes its share of the machine too.",
+        f"Requests per second over {_CONNECTIONS} connections, compared with the same application without sessions, "
+        "and the time that each took. The client uses some of the machine's CPU time too.",
     )
 
 
@@ -89,7 +89,7 @@ class _Connection:
         self._cookie = cookie_header(set_cookie.decode())
 
     def send(self, page: str, seconds: float) -> Rounds:
-        """Ask for *page* for so long, and return how long each answer took."""
+        """Request *page* for this many *seconds*, and return how long each response took."""
         request = self._request(page)
 
         def ask() -> Iterator[Callable[[], object]]:
@@ -110,24 +110,25 @@ class _Connection:
         while not answer.endswith(b"\r\n\r\nok"):
             some = self._socket.recv(65536)
             if not some:
-                msg = f"the server has closed the connection after {answer[:20]!r}"
+                msg = f"the server closed the connection after {answer[:20]!r}"
                 raise ConnectionError(msg)
             answer += some
         if not answer.startswith(b"HTTP/1.1 200"):
-            msg = f"the server answers {answer[:20]!r}"
+            msg = f"the server responded with {answer[:20]!r}"
             raise RuntimeError(msg)
         return answer
 
 
 @contextmanager
 def _serving(framework: str, names: list[str], folder: str) -> Iterator[dict[str, int]]:
-    """Serve the sites of a framework, each in a process of its own, and say on which ports."""
+    """Serve a framework's sites, each in its own process, and yield their ports."""
     spawn = multiprocessing.get_context("spawn")
     ports, processes = {}, []
     try:
         for number, name in enumerate(names):
             listener = socket.create_server(("127.0.0.1", 0))
-            # As servers do that listen themselves, or an answer in two pieces waits for the first to be acknowledged.
+            # Servers that open their own socket set this. Without it, the second part of a response waits until the
+            # first is acknowledged.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             own = Path(folder, str(number))
             own.mkdir()
@@ -145,7 +146,7 @@ def _serving(framework: str, names: list[str], folder: str) -> Iterator[dict[str
 
 
 def _serve(framework: str, name: str, folder: str, listener: socket.socket) -> None:
-    # Requests that wait for a thread are what is measured, and no news.
+    # Requests that wait for a thread are being measured here, so a warning about them is no news.
     logging.disable()
     app = _site(framework, name, Path(folder)).app
     if framework == "ASGI":

@@ -1,4 +1,4 @@
-"""Imports: what they add to the start of a program, whose modules were compiled when they were installed."""
+"""Measure imports: what they add to a program's start, with modules that were compiled at installation."""
 
 import os
 import resource
@@ -16,10 +16,10 @@ __all__ = ["tables"]
 _COOKIE = "holdall.Sessions('cookie', key='_shop', secret_key_base='b7a1d0c4e9f25368-4f1c9a7be2d80356').prepare('sync')"
 _MEMORY = "holdall.Sessions('table', key='sid', table='memory://session').prepare('sync')"
 
-# What every site in Django imports.
+# The modules that every Django site imports.
 _DJANGO = "django.core.handlers.wsgi, django.contrib.sessions.middleware, holdall"
 
-#: A statement, what is imported before it, and at most so many milliseconds.
+#: A statement, what is imported before it, and the target in milliseconds.
 _STARTS = {
     "import holdall": ("import holdall", "", 40),
     "the same in Flask": ("import holdall", "flask", 40),
@@ -33,7 +33,7 @@ _STARTS = {
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Start Python with and without each of them."""
+    """Start Python with and without each import."""
     programs = {}
     for name, (statement, there, _) in _STARTS.items():
         programs[name, "without"] = f"import {there}" if there else "pass"
@@ -47,13 +47,12 @@ def tables(effort: Effort) -> Iterator[Table]:
     for name, (_, there, target) in _STARTS.items():
         added = overhead(taken[name, "with"], taken[name, "without"])
         cells[name] = {"adds": figure(added, scale=1e3, at_most=target), "to": there or "Python alone"}
-    yield Table(
-        "What it adds to the start", {"adds": "ms", "to": ""}, cells, "The processor's time of a whole process."
-    )
+    title = "Time that the import adds to a program's start"
+    yield Table(title, {"adds": "ms", "to": ""}, cells, "CPU time of a whole process.")
 
 
 def _started(program: str, compiled: str) -> float:
-    """Return the seconds of the processor that a Python takes for *program*, its modules *compiled* there."""
+    """Return the CPU seconds of a Python that runs *program*, with its modules compiled in *compiled*."""
     there = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", program], check=True, env=there | {"PYTHONPYCACHEPREFIX": compiled})

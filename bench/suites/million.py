@@ -1,8 +1,8 @@
 """
-Tables at a million rows: to fill one, to use it, to sweep it.
+Measure tables with a million rows: fill one, use it, sweep it.
 
-The rows are written by a clock that is weeks behind, so that all of them have expired for everybody whose clock is
-right, such as the command that sweeps.
+A clock that is weeks behind writes the rows, so that all of them have expired for every client whose clock is right,
+such as the command that sweeps.
 """
 
 import os
@@ -38,9 +38,9 @@ __all__ = ["tables"]
 
 _FEW = 100
 _CALLS_PER_BURST = 500
-# What a write of each table sweeps along, about.
+# Approximately how many rows a write to each table also sweeps.
 _SWEPT_PER_WRITE = 4
-# How fast a server can be told when its keys expire, at the slowest.
+# The slowest rate at which a server can be told when its keys expire.
 _EXPIRED_PER_SECOND = 20_000
 
 # A table of any kind, with the clock that it was opened with.
@@ -52,9 +52,9 @@ class Engine(Protocol):
     A kind of table under test.
 
     Attributes:
-        clients: How many threads fill it: more than one where each waits for a network.
+        clients: How many threads fill it: more than one if each waits for a network.
         waits: Its calls wait for a disk or a network.
-        longest: The milliseconds that no request is to wait longer than for a sweep.
+        longest: The target: the longest wait of a request for a sweep, in milliseconds.
     """
 
     name: str
@@ -68,15 +68,15 @@ class Engine(Protocol):
         ...
 
     def size(self) -> int:
-        """Return how many bytes table 0 takes."""
+        """Return the size of table 0 in bytes."""
         ...
 
     def rows(self) -> int:
-        """Return how many rows table 0 has."""
+        """Return the number of rows in table 0."""
         ...
 
     def expire(self, rows: int) -> None:
-        """Let so many rows fall due, where a clock of ours does not by itself."""
+        """Make this many rows expire, if our clock does not."""
 
     def sweep(self) -> None:
         """Sweep table 0 at once, instead of leaving it to later writes."""
@@ -154,7 +154,7 @@ class _Redis(Engine):
     def expire(self, rows: int) -> None:
         client = self._server.client
         self._left = self._expired() + rows
-        # Time enough to say it of all of them before it has come.
+        # Time enough to set all expiries before the first is reached.
         due = int(time.time()) + 1 + rows // _EXPIRED_PER_SECOND
         keys = (f"holdall:session:{digest(number).hex()}" for number in range(rows))
         while some := list(islice(keys, 1000)):
@@ -165,7 +165,7 @@ class _Redis(Engine):
         time.sleep(max(due - time.time(), 0))
 
     def sweep(self) -> None:
-        """Wait until the server has removed what is due."""
+        """Wait until the server has removed the expired rows."""
         while self._expired() < self._left:
             time.sleep(0.02)
 
@@ -203,7 +203,7 @@ _ENGINES = (_Memory, _SQLite, _Redis, _Postgres)
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Measure each engine in its turn."""
+    """Measure each engine in turn."""
     use: dict[str, dict[str, Cell]] = {}
     waits: dict[str, dict[str, Cell]] = {}
     for make in _ENGINES:
@@ -212,7 +212,7 @@ def tables(effort: Effort) -> Iterator[Table]:
             use[engine.name] = _fill_and_use(engine, effort)
             waits[engine.name] = _sweep(engine, effort)
     yield Table(
-        f"{effort.rows:,} sessions: to fill a table and to use it",
+        f"{effort.rows:,} sessions: filling a table and using it",
         {
             "filled": "/s",
             "per session": "B",
@@ -224,11 +224,11 @@ def tables(effort: Effort) -> Iterator[Table]:
             "write, against an empty table": "x",
         },
         use,
-        "Rows of 300 bytes of data, every tenth with a principal. One client fills the tables of this process, four "
-        "those behind a network; the latencies are one client's.",
+        "Rows with 300 bytes of data; every tenth has a user. One client fills the tables in this process, and four "
+        "clients those behind a network; the latencies are those of one client.",
     )
     yield Table(
-        f"{effort.rows:,} expired sessions: the longest wait of a request while they go",
+        f"{effort.rows:,} expired sessions: the longest wait of a request while they are removed",
         {
             "no sweep": "ms",
             "writes sweep": "ms",
@@ -238,10 +238,10 @@ def tables(effort: Effort) -> Iterator[Table]:
             "all gone after": "s",
         },
         waits,
-        "One client reads, changes and begins sessions without a pause: the longest of its calls with nothing to "
-        "sweep, while its own writes sweep, and during a job. Of MemoryTable the first two are the processor's time. "
-        "The job is a thread for MemoryTable, the command `holdall sweep` for SQLite and PostgreSQL, and the server's "
-        "own expiry for Redis, which needs no other.",
+        "One client reads, changes and begins sessions without a pause. The table shows its longest call with nothing "
+        "to sweep, while its own writes sweep, and during a sweeping job. For MemoryTable, the first two are CPU "
+        "time. The job is a thread for MemoryTable, the command `holdall sweep` for SQLite and PostgreSQL, and the "
+        "server's own expiry for Redis.",
     )
 
 
@@ -260,7 +260,7 @@ def _fill_and_use(engine: Engine, effort: Effort) -> dict[str, Cell]:
 
 
 def _fill(table: _Table, rows: int, clients: int) -> float:
-    """Insert so many rows, and return how many seconds that took."""
+    """Insert this many rows, and return how many seconds that took."""
     now = long_ago()
 
     def work(first: int) -> None:
@@ -274,7 +274,7 @@ def _fill(table: _Table, rows: int, clients: int) -> float:
 
 
 def _latencies(full: _Table, few: _Table, effort: Effort) -> dict[str, Cell]:
-    """Read and write at random, in the full table and in the one of a few rows by turns."""
+    """Read and write at random, alternating between the full table and one with a few rows."""
     places = {"full": (_Client(full, long_ago), effort.rows), "few": (_Client(few, long_ago), _FEW)}
     taken: dict[str, Rounds] = {}
 
@@ -298,14 +298,14 @@ def _latencies(full: _Table, few: _Table, effort: Effort) -> dict[str, Cell]:
 
 
 def _sweep(engine: Engine, effort: Effort) -> dict[str, Cell]:
-    # For a clock that is behind nothing has expired.
+    # For a clock that is behind, nothing has expired.
     calls = _Client(engine.open(0, long_ago), long_ago).calls()
     quiet = latencies(calls, seconds=effort.seconds, waits=engine.waits)
     client = _Client(engine.open(0, utc_now), utc_now)
     calls = client.calls()
     cells: dict[str, Cell] = {"no sweep": _longest(quiet)}
     if engine.sweeps_by_itself:
-        # Most of it is left to the job.
+        # Leave most rows to the job.
         some = islice(calls, effort.rows // (4 * _SWEPT_PER_WRITE))
         cells["writes sweep"] = _longest(latencies(some, seconds=effort.seconds, waits=engine.waits), engine.longest)
     engine.expire(effort.rows)
@@ -328,18 +328,18 @@ def _longest(times: Rounds, target: float | None = None) -> Figure:
 
 
 class _Client:
-    """Prepares calls to a table: reads of sessions, changes of them, and beginnings of new ones."""
+    """A client that prepares calls to a table: reading, changing and beginning sessions."""
 
     def __init__(self, table: _Table, clock: Clock) -> None:
         self._table = table
         self._clock = clock
         self._versions: dict[int, int] = {}
-        #: How many sessions it has begun.
+        #: How many sessions the client has begun.
         self.begun = 0
 
     def calls(self) -> Iterator[Callable[[], object]]:
-        """Give calls of all three kinds by turns, for sessions of its own."""
-        # Far from those that were there before, and from another client's.
+        """Yield calls of all three kinds in turn, for the client's own sessions."""
+        # Far from the numbers of existing sessions and of other clients.
         begun = count(random.randrange(10**12, 10**15))
         own = [next(begun) for _ in range(_FEW)]
         yield from map(self.begin, own)

@@ -1,4 +1,4 @@
-"""Whole requests in this process: what sessions cost beyond the same application without them."""
+"""Measure whole requests in this process: what sessions cost beyond the same application without them."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,18 +13,18 @@ __all__ = ["tables"]
 _NO_COOKIE = "no cookie"
 _USES = (_NO_COOKIE, *PAGES)
 
-#: At most so much of what the framework's own sessions cost.
+#: The target: at most this share of the cost of the framework's own sessions.
 _TARGETS = {
     "ASGI": {"untouched": 0.15, "read": 0.75, "write": 0.80},
     "Flask": {"untouched": 0.1, "read": 0.35, "write": 0.35},
     "Django": {"untouched": 0.6, "read": 0.6, "write": 0.5},
 }
-#: What a request with a session in an encrypted cookie takes in Plug, in microseconds.
+#: The time that a request with a session in an encrypted cookie takes in Plug, in microseconds.
 _PLUG = {"read": 18, "write": 25}
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Measure each framework in its turn."""
+    """Measure each framework in turn."""
     from bench.apps import flask
 
     yield from _compared("ASGI", asgi.sites(), asgi.OWN, effort)
@@ -80,6 +80,6 @@ def _compared(
         dict.fromkeys(_USES, "µs"),
         costs,
         "The first line is the whole request without sessions."
-        + (" The targets are what Plug takes for all of such a request." if framework == "ASGI" else ""),
+        + (" The targets are the times that Plug takes for such a request." if framework == "ASGI" else ""),
     )
     yield Table(f"{framework}: the same, against {own}", dict.fromkeys(_USES, "x"), ratios)

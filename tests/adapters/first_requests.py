@@ -1,7 +1,7 @@
 """
-A program: answer requests in a framework with sessions in a store, and print what was imported for the first of them.
+A program that answers requests in a framework with sessions in a store, and prints the modules imported by the first.
 
-``python first_requests.py flask cookie``. What the framework imports for a first request of its own does not count.
+``python first_requests.py flask cookie``. It does not count the framework's own imports for a first request.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from holdall import Sessions
 SECRET = secrets.token_urlsafe(64)
 KEY = "_shop"
 
-#: Requests a path with a Cookie header, and returns the cookie that is set.
+#: Requests a path with a Cookie header, and returns the Cookie header that follows.
 Browse = Callable[[str, str], str]
 
 
@@ -58,7 +58,7 @@ def fastapi(options: dict[str, Any] | None) -> Browse:
     app = FastAPI()
     if options is not None:
         app.add_middleware(SessionMiddleware, sessions=Sessions(**options))
-    # Otherwise it is made with the first request.
+    # Otherwise it is created with the first request.
     app.middleware_stack = app.build_middleware_stack()
 
     @app.get("/{name}")
@@ -124,7 +124,7 @@ def by_wsgi(app: Callable[..., Any]) -> Browse:
         b"".join(answer)
         if hasattr(answer, "close"):
             answer.close()
-        # An older Django begins the value with a space.
+        # Older versions of Django begin the value with a space.
         return next((value.strip().partition(";")[0] for name, value in told if name.lower() == "set-cookie"), "")
 
     return browse

@@ -1,4 +1,4 @@
-"""``holdall.asgi`` without a framework: what only applications of their own kind do."""
+"""``holdall.asgi`` without a framework: behaviour that only plain ASGI applications show."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ def table() -> FailingTable:
     return FailingTable()
 
 
-def test_an_application_that_answers_our_failure_itself_is_not_heard(table: FailingTable) -> None:
+def test_an_applications_own_answer_to_our_failure_is_discarded(table: FailingTable) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         scope["session"]["n"] = 1
         try:
@@ -31,7 +31,7 @@ def test_an_application_that_answers_our_failure_itself_is_not_heard(table: Fail
     assert (answer.status, answer.body, answer.error) == (503, b"Service Unavailable", None)
 
 
-def test_an_error_of_the_system_in_a_watched_websocket_passes(table: FailingTable) -> None:
+def test_an_os_error_in_a_watched_websocket_propagates(table: FailingTable) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.accept"})
         raise FileNotFoundError

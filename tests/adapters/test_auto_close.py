@@ -33,7 +33,7 @@ SOON = timedelta(milliseconds=50)
 
 
 class Table(MemoryTable):
-    """A table in memory whose rows may be away."""
+    """A table in memory whose rows can become unavailable."""
 
     is_away = False
     looks = 0
@@ -43,7 +43,7 @@ class Table(MemoryTable):
         self.threads: set[int] = set()
 
     async def looked_at(self) -> None:
-        """Wait until it has been looked at a few times again, however long a busy machine takes."""
+        """Wait until the table has been checked a few more times, however slow the machine is."""
         until = self.looks + 4
         while self.looks < until:
             await anyio.sleep(0.01)
@@ -52,7 +52,7 @@ class Table(MemoryTable):
         self.looks += 1
         self.threads.add(threading.get_ident())
         if self.is_away:
-            msg = "the backend is away"
+            msg = "the backend is down"
             raise StoreError(msg)
         return super().read(digest)
 
@@ -64,7 +64,7 @@ def table() -> Table:
 
 @pytest.fixture
 def outside(table: Table) -> Sessions:
-    """What a test looks at the table with."""
+    """Return the sessions with which a test reads and changes the table from outside."""
     return Sessions(TableStore(table), key="sid", principal_key="user")
 
 
@@ -76,7 +76,7 @@ def sessions(request: pytest.FixtureRequest, table: Table) -> Sessions:
 
 
 def kept(sessions: Sessions, **data: Any) -> str:
-    """Return the Cookie header of a session that is there already."""
+    """Return the Cookie header of an existing session."""
     session = sessions.fetch()
     session.update(data)
     return f"sid={sessions.commit(session).cookie}"
@@ -95,7 +95,7 @@ def ended(sessions: Sessions, cookie: str) -> None:
     sessions.commit(session)
 
 
-# With a server that stands on the protocol alone, in asyncio and in trio.
+# With a server's side of the protocol only, in asyncio and in trio.
 
 
 class Line:
@@ -165,7 +165,7 @@ async def listen(websocket: WebSocket) -> None:
 
 @pytest.mark.anyio
 class TestProtocol:
-    async def test_a_session_that_ends_takes_its_connection_along(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_the_end_of_a_session_closes_its_connection(self, sessions: Sessions, outside: Sessions) -> None:
         errors: list[Any] = []
 
         async def handler(websocket: WebSocket) -> None:
@@ -185,7 +185,7 @@ class TestProtocol:
 
         assert (line.closed, errors, line.error) == ([4401], [4401], None)
 
-    async def test_it_is_found_out_by_whom_it_was_renewed(
+    async def test_a_session_is_followed_through_several_renewals(
         self, sessions: Sessions, outside: Sessions, table: Table
     ) -> None:
         cookie = kept(outside, user=7)
@@ -204,7 +204,7 @@ class TestProtocol:
 
         assert line.closed == [4401]
 
-    async def test_one_that_has_become_anothers_is_closed(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_session_taken_over_by_another_user_is_closed(self, sessions: Sessions, outside: Sessions) -> None:
         cookie = kept(outside, user=7)
         line = Line(watched(listen, sessions), cookie)
         async with anyio.create_task_group() as group:
@@ -214,7 +214,7 @@ class TestProtocol:
 
         assert line.closed == [4401]
 
-    async def test_one_that_was_nobodys_is_closed_when_its_visitor_logs_in(
+    async def test_an_anonymous_session_is_closed_when_its_visitor_logs_in(
         self, sessions: Sessions, outside: Sessions
     ) -> None:
         cookie = kept(outside, n=1)
@@ -229,7 +229,7 @@ class TestProtocol:
 
         assert line.closed == [4401]
 
-    async def test_one_that_is_logged_out_of_is_closed(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_logged_out_session_is_closed(self, sessions: Sessions, outside: Sessions) -> None:
         cookie = kept(outside, user=7)
         line = Line(watched(listen, sessions), cookie)
         async with anyio.create_task_group() as group:
@@ -263,7 +263,7 @@ class TestProtocol:
             assert line.closed == []
             group.cancel_scope.cancel()
 
-    async def test_one_that_is_fetched_by_hand_is_watched_from_then_on(
+    async def test_a_session_fetched_by_hand_is_watched_from_then_on(
         self, sessions: Sessions, outside: Sessions
     ) -> None:
         fetched = anyio.Event()
@@ -300,7 +300,9 @@ class TestProtocol:
 
         assert (line.closed, line.sent[-1]["type"], line.error) == ([1008], "websocket.close", None)
 
-    async def test_a_handler_that_listens_later_hears_of_it_then(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_handler_that_receives_later_is_disconnected_when_it_does(
+        self, sessions: Sessions, outside: Sessions
+    ) -> None:
         codes: list[int] = []
 
         async def handler(websocket: WebSocket) -> None:
@@ -319,7 +321,7 @@ class TestProtocol:
 
         assert (line.closed, codes) == ([4401], [4401])
 
-    async def test_what_the_handler_then_says_is_said_to_nobody(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_messages_after_the_close_are_dropped(self, sessions: Sessions, outside: Sessions) -> None:
         async def handler(websocket: WebSocket) -> None:
             try:
                 await listen(websocket)
@@ -335,7 +337,7 @@ class TestProtocol:
 
         assert [message["type"] for message in line.sent] == ["websocket.accept", "websocket.close"]
 
-    async def test_a_handler_that_fails_then_is_heard_of(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_an_error_after_the_close_is_reported(self, sessions: Sessions, outside: Sessions) -> None:
         async def handler(websocket: WebSocket) -> None:
             try:
                 await listen(websocket)
@@ -351,7 +353,7 @@ class TestProtocol:
 
         assert isinstance(line.error, KeyError)
 
-    async def test_a_visitor_who_leaves_first_is_not_told(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_visitor_who_leaves_first_gets_no_close(self, sessions: Sessions, outside: Sessions) -> None:
         async def handler(websocket: WebSocket) -> None:
             with pytest.raises(WebSocketDisconnect):
                 await listen(websocket)
@@ -365,7 +367,9 @@ class TestProtocol:
 
         assert (line.closed, line.error) == ([], None)
 
-    async def test_what_the_handler_has_closed_is_not_closed_again(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_connection_closed_by_the_handler_is_not_closed_again(
+        self, sessions: Sessions, outside: Sessions
+    ) -> None:
         async def handler(websocket: WebSocket) -> None:
             await websocket.accept()
             await websocket.close(1000)
@@ -378,7 +382,7 @@ class TestProtocol:
 
         assert line.closed == [1000]
 
-    async def test_a_server_that_refuses_the_close_hurts_nobody(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_server_that_refuses_the_close_causes_no_error(self, sessions: Sessions, outside: Sessions) -> None:
         def refuse(message: Message) -> None:
             if message["type"] == "websocket.close":
                 raise OSError
@@ -393,7 +397,7 @@ class TestProtocol:
 
         assert line.error is None
 
-    async def test_a_backend_that_is_away_closes_nothing(
+    async def test_an_unavailable_backend_closes_nothing(
         self, sessions: Sessions, outside: Sessions, table: Table, caplog: pytest.LogCaptureFixture
     ) -> None:
         cookie = kept(outside, user=7)
@@ -410,7 +414,7 @@ class TestProtocol:
 
         assert line.closed == [4401]
 
-    async def test_looking_is_not_using(self, sessions: Sessions, outside: Sessions, table: Table) -> None:
+    async def test_a_check_does_not_count_as_use(self, sessions: Sessions, outside: Sessions, table: Table) -> None:
         cookie = kept(outside, user=7)
         (before,) = await outside.list_async(7)
         line = Line(watched(listen, sessions), cookie)
@@ -422,7 +426,7 @@ class TestProtocol:
 
         assert await outside.list_async(7) == [before]
 
-    async def test_a_table_that_blocks_is_looked_at_in_a_thread(self, table: Table) -> None:
+    async def test_a_blocking_table_is_checked_in_a_thread(self, table: Table) -> None:
         table.blocking_reads = table.blocking_writes = True
         sessions = Sessions(TableStore(table), key="sid", principal_key="user")
         line = Line(watched(listen, sessions), kept(sessions, user=7))
@@ -436,7 +440,7 @@ class TestProtocol:
         assert threading.get_ident() not in table.threads
 
 
-def test_a_backend_that_is_away_when_the_connection_begins_closes_nothing(table: Table, outside: Sessions) -> None:
+def test_a_backend_that_is_down_when_the_connection_begins_closes_nothing(table: Table, outside: Sessions) -> None:
     cookie = kept(outside, user=7)
     line = Line(watched(listen, outside), cookie)
     table.is_away = True
@@ -452,11 +456,11 @@ def test_a_backend_that_is_away_when_the_connection_begins_closes_nothing(table:
     assert line.closed == []
 
 
-# What is seen of a renewal while it is under way.
+# What is visible during a renewal.
 
 
 class Renewing(MemoryTable):
-    """A table that looks at a session after so many steps of its renewal."""
+    """A table that checks a session after a given number of steps of its renewal."""
 
     left = 0
     look: Callable[[], Any] = bool
@@ -479,7 +483,9 @@ class Renewing(MemoryTable):
 
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("user", [7, None], ids=["renewal", "login"])
-def test_a_renewal_under_way_is_in_doubt_and_a_login_is_an_end(user: int | None, steps: int, clock: FakeClock) -> None:
+def test_a_renewal_in_progress_is_in_doubt_and_a_login_is_an_end(
+    user: int | None, steps: int, clock: FakeClock
+) -> None:
     seen: list[RowRef | None] = []
     table = Renewing(clock=clock)
     store = TableStore(table)
@@ -496,7 +502,7 @@ def test_a_renewal_under_way_is_in_doubt_and_a_login_is_an_end(user: int | None,
         assert seen == [None]
         assert run(store.follow(RowRef(digest))) is None
         return
-    # After the tombstone, which leads to the new row, and after that row.
+    # After the tombstone, which leads to the new row, and after the insertion of that row.
     assert seen == [RowRef(digest, in_doubt=True) if steps < 2 else RowRef(new.digest)]
     assert run(store.follow(RowRef(digest, in_doubt=True))) == RowRef(new.digest)
     clock.advance(timedelta(days=8))
@@ -506,7 +512,7 @@ def test_a_renewal_under_way_is_in_doubt_and_a_login_is_an_end(user: int | None,
 # Real servers.
 
 
-def test_of_fifty_connections_all_close_but_the_one_that_is_spared(
+def test_all_of_fifty_connections_close_except_the_one_to_keep(
     sessions: Sessions, outside: Sessions, table: Table
 ) -> None:
     async def handler(websocket: WebSocket) -> None:
@@ -553,7 +559,7 @@ async def _code(line: ClientConnection) -> int:
     return 0
 
 
-def test_a_connection_ends_with_the_login_of_its_visitor_and_another_with_the_logout(outside: Sessions) -> None:
+def test_connections_end_with_their_visitors_login_or_logout(outside: Sessions) -> None:
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=outside, check_ended_every=SOON)
 
@@ -591,7 +597,7 @@ def test_a_connection_ends_with_the_login_of_its_visitor_and_another_with_the_lo
         assert asyncio.run(visit(port)) == 4401
 
 
-def test_a_body_that_lasts_is_broken_off(sessions: Sessions, outside: Sessions) -> None:
+def test_a_streaming_body_is_cut_off(sessions: Sessions, outside: Sessions) -> None:
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=sessions, check_ended_every=SOON)
 
@@ -623,16 +629,16 @@ def test_a_body_that_lasts_is_broken_off(sessions: Sessions, outside: Sessions) 
         with pytest.raises(IncompleteRead):
             body(read=True, ends=True, ticks=10_000)
         assert body(read=True, ends=False) == b"." * 55
-        # One that has nothing to do with the session is sent to its end.
+        # A body that has nothing to do with the session is sent to its end.
         assert body(read=False, ends=True) == b"." * 55
 
 
-# Where nothing is closed.
+# Without check_ended_every, nothing is closed.
 
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look with each message."""
+    """Check at each message."""
     monkeypatch.setattr(auto_close, "SELDOM", 1e-6)
 
 
@@ -644,7 +650,7 @@ ENDINGS: list[Ending] = [ended, lambda outside, cookie: outside.revoke_async(7),
 @pytest.mark.usefixtures("at_once")
 class TestSeenByDefault:
     @pytest.mark.parametrize("ends", ENDINGS)
-    async def test_the_data_of_a_session_that_has_ended_is_gone(
+    async def test_the_data_of_an_ended_session_is_gone(
         self, sessions: Sessions, outside: Sessions, ends: Ending
     ) -> None:
         seen: list[Any] = []
@@ -668,7 +674,7 @@ class TestSeenByDefault:
             ending = ends(outside, cookie)
             if isawaitable(ending):
                 await ending
-            # A renewal is in doubt at first.
+            # At first, a renewal is in doubt.
             line.say("second")
             while len(seen) < 3:
                 await anyio.sleep(0.01)
@@ -678,7 +684,7 @@ class TestSeenByDefault:
         assert seen[-1] == (None, {})
         assert (line.closed, line.error) == ([], None)
 
-    async def test_what_the_handler_changed_is_reported_as_lost(self, table: Table) -> None:
+    async def test_the_handlers_changes_are_reported_as_lost(self, table: Table) -> None:
         events: list[Any] = []
         sessions = Sessions(TableStore(table), key="sid", principal_key="user", on_event=events.append)
 
@@ -702,7 +708,7 @@ class TestSeenByDefault:
         assert line.error is None
         assert [event.reason for event in events if event.name == "lost_write"] == ["ended"]
 
-    async def test_one_that_only_sends_sees_it_too(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_handler_that_only_sends_sees_it_too(self, sessions: Sessions, outside: Sessions) -> None:
         async def handler(websocket: WebSocket) -> None:
             session = await fetch_session(websocket)
             await websocket.accept()
@@ -720,9 +726,7 @@ class TestSeenByDefault:
 
         assert (line.closed, line.error) == ([], None)
 
-    async def test_one_that_lives_on_under_another_id_keeps_its_data(
-        self, sessions: Sessions, outside: Sessions
-    ) -> None:
+    async def test_a_session_that_was_renewed_keeps_its_data(self, sessions: Sessions, outside: Sessions) -> None:
         seen: list[Any] = []
 
         async def handler(websocket: WebSocket) -> None:
@@ -744,7 +748,7 @@ class TestSeenByDefault:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_body_that_lasts_sees_by_default_that_its_session_has_ended(sessions: Sessions, outside: Sessions) -> None:
+def test_a_streaming_body_sees_that_its_session_has_ended(sessions: Sessions, outside: Sessions) -> None:
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=sessions)
 
@@ -770,7 +774,7 @@ def test_a_body_that_lasts_sees_by_default_that_its_session_has_ended(sessions: 
 
 
 @pytest.mark.anyio
-async def test_a_session_is_not_looked_at_more_often_than_every_few_seconds(table: Table) -> None:
+async def test_a_session_is_checked_at_most_every_few_seconds(table: Table) -> None:
     sessions = Sessions(TableStore(table), key="sid", principal_key="user")
     seen: list[Any] = []
 
@@ -792,27 +796,27 @@ async def test_a_session_is_not_looked_at_more_often_than_every_few_seconds(tabl
     assert seen == ["7"]
 
 
-# What is refused.
+# Refused settings.
 
 
 @pytest.mark.parametrize("every", [0, 31, timedelta(0), timedelta(minutes=1)])
-def test_a_session_must_be_looked_at_before_a_renewal_is_forgotten(outside: Sessions, every: Any) -> None:
+def test_the_interval_must_be_shorter_than_tombstones_last(outside: Sessions, every: Any) -> None:
     with pytest.raises(ConfigurationError, match="at most 30 seconds"):
         SessionMiddleware(FastAPI(), outside, check_ended_every=every)
 
 
 @pytest.mark.parametrize("code", [1000, 1006, 5000])
-def test_a_code_that_no_application_may_send_is_refused(outside: Sessions, code: int) -> None:
+def test_a_close_code_reserved_by_the_protocol_is_refused(outside: Sessions, code: int) -> None:
     with pytest.raises(ConfigurationError, match="close_code"):
         SessionMiddleware(FastAPI(), outside, check_ended_every=30, close_code=code)
 
 
-def test_a_cookie_cannot_be_watched() -> None:
+def test_a_session_in_a_cookie_cannot_be_watched() -> None:
     with pytest.raises(ConfigurationError, match="keeps no rows"):
         SessionMiddleware(FastAPI(), Sessions("cookie", key="k", secret_key_base=SECRET), check_ended_every=30)
 
 
-def test_the_lifespan_passes_by(outside: Sessions) -> None:
+def test_the_lifespan_is_passed_through(outside: Sessions) -> None:
     scopes: list[Scope] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Bodies that are sent piece by piece, files, and what comes after: each kind of the frameworks', by a real server."""
+"""Test bodies that are sent piece by piece, files, and background tasks: each framework's kinds, on real servers."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -45,7 +45,7 @@ def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session
     stores: dict[str, dict[str, Any]] = {
         "cookie": {"store": "cookie", "secret_key_base": SECRET},
         "memory": {"store": "table", "table": request.node.name},
-        # Waits for its file, in a thread where requests are awaited.
+        # Waits for its file, in a thread under ASGI.
         "SQLite": {"store": "table", "table": f"sqlite:///{tmp_path}/sessions.db"},
     }
     sessions = Sessions(key="sid", **stores[request.param])
@@ -55,15 +55,15 @@ def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session
 
 @pytest.fixture
 def may_be_changed_late(sessions: Sessions) -> bool:
-    """Whether a row can take changes made after the headers have been sent."""
+    """Return whether a row can take changes made after the headers have been sent."""
     return sessions.prepare("sync").table is not None
 
 
-# Each kind serves "/", which shows the session, and "/body". There "n" is put before the body, and "late" in it.
+# Each kind serves "/", which shows the session, and "/body", which puts "n" before the body and "late" in it.
 
 
 def put_late(session: Session) -> bytes:
-    """Put "late", and say whether that could be done."""
+    """Put "late", and return whether that was possible."""
     try:
         session["late"] = 1
     except ResponseStartedError:
@@ -161,7 +161,7 @@ PIECES = {
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 @pytest.mark.parametrize("kind", PIECES)
-def test_what_a_body_changes_is_refused_or_saved_before_its_end_is_told(
+def test_a_change_in_a_body_is_refused_or_saved_before_its_end_is_sent(
     kind: str, sessions: Sessions, may_be_changed_late: bool
 ) -> None:
     with PIECES[kind](sessions) as port:
@@ -175,7 +175,7 @@ def test_what_a_body_changes_is_refused_or_saved_before_its_end_is_told(
         assert shown == ({"n": 1, "late": 1} if may_be_changed_late else {"n": 1})
 
 
-# Files, which a server may send in a way of its own.
+# Files, which a server may send in its own way.
 
 FILES = {
     "Django, WSGI": lambda sessions, file: django(sessions, lambda s: DjangoFileResponse(file.open("rb")), asgi=False),
@@ -187,7 +187,7 @@ FILES = {
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 @pytest.mark.parametrize("kind", FILES)
-def test_a_file_comes_whole_with_what_was_changed_before_it(kind: str, sessions: Sessions, file: Path) -> None:
+def test_a_file_is_sent_whole_with_the_changes_made_before_it(kind: str, sessions: Sessions, file: Path) -> None:
     with FILES[kind](sessions, file) as port:
         visitor = Browser(http_client(port))
 
@@ -200,7 +200,7 @@ def test_a_file_comes_whole_with_what_was_changed_before_it(kind: str, sessions:
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 @pytest.mark.parametrize("kind", ["Django, WSGI", "Django, ASGI", "Flask"])
-def test_nobody_hears_of_the_end_of_a_file_so_what_comes_after_it_is_refused(
+def test_changes_after_a_file_are_refused_because_its_end_is_not_reported(
     kind: str, sessions: Sessions, file: Path
 ) -> None:
     kept: list[Session] = []
@@ -218,12 +218,12 @@ def test_nobody_hears_of_the_end_of_a_file_so_what_comes_after_it_is_refused(
         assert json.loads(visitor.send(Request("GET")).body) == {"n": 1}
 
 
-# Background tasks, which begin when the body has gone.
+# Background tasks, which begin after the body has been sent.
 
 
 @pytest.mark.parametrize("is_async", [True, False])
 @pytest.mark.parametrize("of_file", [True, False])
-def test_what_a_background_task_changes_is_refused_or_saved(
+def test_a_change_in_a_background_task_is_refused_or_saved(
     is_async: bool, of_file: bool, sessions: Sessions, may_be_changed_late: bool, file: Path
 ) -> None:
     said: Queue[bytes] = Queue()
@@ -244,6 +244,6 @@ def test_what_a_background_task_changes_is_refused_or_saved(
 
         assert said.get(timeout=SECONDS) == (b"put" if may_be_changed_late else b"refused")
 
-    # The server has ended, and so has all that it had begun.
+    # The server has ended, and with it everything that it had begun.
     shown = dict(sessions.fetch(f"sid={visitor.get('sid')}"))
     assert shown == ({"n": 1, "late": 1} if may_be_changed_late else {"n": 1})

@@ -1,7 +1,7 @@
 """
-How many of our functions one request calls. A number of calls is the same on every machine, which a time is not.
+Limit how many of our functions one request calls. Unlike a time, the number of calls is the same on every machine.
 
-A generator counts each time it goes on. On newer Pythons a comprehension is no call, so that the numbers are smaller.
+A generator counts each time it resumes. On newer Pythons a comprehension is not a call, so the numbers are smaller.
 """
 
 import tests.django_project  # noqa: F401  # sets Django up
@@ -51,7 +51,7 @@ numbers = count()
 
 
 def use(session: Any, what: str) -> None:
-    """Do with a request's session what its path says."""
+    """Use a request's session as its path says."""
     if what == "read":
         assert session["user_id"] == 7
     elif what == "write":
@@ -141,25 +141,25 @@ def sessions(store: str) -> Sessions:
 
 @pytest.fixture
 def nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what other tests have left for later requests to look at: values, cookies, the scope of a request."""
+    """Clear what other tests have left for later requests to check: values, cookies, the scope of a request."""
     monkeypatch.setattr(late_changes, "watched", deque())
     monkeypatch.setattr(test_client, "latest_cookies", {})
     monkeypatch.setattr(nested, "_scope", ContextVar("holdall_scope"))
 
 
 def calls(visit: Visit, what: str, cookie: str) -> int:
-    """Return how many functions of ours one visit calls."""
+    """Return how many of our functions one visit calls."""
     counted: list[str] = []
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         if event == "call" and frame.f_code.co_filename.startswith(OURS):
             counted.append(frame.f_code.co_qualname)
 
-    # What is loaded or made on first use counts for no request.
+    # Anything loaded or created on first use does not count.
     for _ in range(3):
         visit(what, cookie)
     before = sys.getprofile()
-    # What other tests have left to the garbage collector may end by calling us.
+    # Garbage from other tests may call us when it is collected.
     gc.disable()
     sys.setprofile(note)
     try:
@@ -170,7 +170,7 @@ def calls(visit: Visit, what: str, cookie: str) -> int:
     return len(counted)
 
 
-#: The most calls of a request that leaves its session alone, reads it, writes to it.
+#: The highest number of calls of a request that ignores its session, reads it, or writes to it.
 MOST = {
     ("asgi", "cookie"): (11, 37, 62),
     ("asgi", "table"): (11, 45, 80),

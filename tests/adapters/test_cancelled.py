@@ -1,8 +1,8 @@
 """
-Requests that are cancelled, at every moment at which they can be: the session is the old one then, or the new one.
+Requests that are cancelled at every possible moment: afterwards the session is either the old one or the new one.
 
-A table in memory stands still before each verb. A driver's table is cancelled whenever anything in its event loop
-begins to wait, as for an answer to what it has sent; and one that is called in threads, before each verb and after it.
+A table in memory pauses before each verb. With a driver's table, a request is cancelled whenever anything in its event
+loop begins to wait, such as for a server's answer; with a table that is called in threads, before and after each verb.
 """
 
 import tests.django_project  # noqa: F401  # sets Django up
@@ -36,7 +36,7 @@ from servers.redis import RedisServer
 from tables.django_databases import migrated, of_postgres
 from tests.adapters.test_fastapi import AwaitedTable, Wire, kept, request, served
 
-# More than any request here has.
+# More than any request here waits.
 _MOMENTS = 300
 
 # What a request does.
@@ -120,18 +120,18 @@ NEW: dict[Act, list[dict[str, Any]]] = {
     log_out_of_django: [],
 }
 ON_THE_WAY: dict[Act, list[list[dict[str, Any]]]] = {
-    # A login as another user leaves the previous session, even if the new one is never stored.
+    # A login as another user leaves the previous session alone, even if the new one is never stored.
     log_in_to_django: [[]],
 }
-# A new id can be sent no more while the body goes.
+# A new ID cannot be sent any more during the body.
 LATE = [put, log_out, save, save_late, count]
 WHEN = [(act, False) for act in (*LATE, renew, log_in)] + [(act, True) for act in LATE]
 IN_DJANGO = [put_in_django, renew_in_django, log_in_to_django, save_in_django, log_out_of_django]
-IDS = [f"{act.__name__}, {'while the body goes' if late else 'before the headers'}" for act, late in WHEN]
+IDS = [f"{act.__name__}, {'during the body' if late else 'before the headers'}" for act, late in WHEN]
 
 
 def acting(act: Act, *, late: bool, sessions: Sessions) -> ASGIApp:
-    """Return a Starlette application that does it *late*, or before the headers go."""
+    """Return a Starlette application that does it *late*, or before the headers are sent."""
 
     async def handler(request: Request) -> Response:
         async def body() -> AsyncIterator[bytes]:
@@ -147,14 +147,14 @@ def acting(act: Act, *, late: bool, sessions: Sessions) -> ASGIApp:
 
 
 def data_in(table: Table) -> list[dict[str, Any]]:
-    """Return the data of all sessions that there are in a *table* of unsealed rows."""
+    """Return the data of all sessions in a *table* of unencrypted rows."""
     found = [listed for user in ("7", "8") for listed in table.find(owner(user, "", "sid")) if not listed.is_tombstone]
     rows = (table.read(listed.digest) for listed in found)
     return [TaggedJSON().loads(row.data.removeprefix(b"sid\0\0")) for row in rows if row]
 
 
 def check(act: Act, states: list[list[dict[str, Any]]]) -> None:
-    """Check what there was after a request that was cancelled at its first moment, at its second, and so on."""
+    """Check the sessions after a request that was cancelled at its first moment, at its second, and so on."""
     new = NEW[act]
     assert len(states) > 2
     assert all(state in ([OLD], new, *ON_THE_WAY.get(act, ())) for state in states), states
@@ -163,7 +163,7 @@ def check(act: Act, states: list[list[dict[str, Any]]]) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("act", "late"), WHEN, ids=IDS)
-async def test_at_each_verb_of_an_awaited_table(act: Act, late: bool) -> None:
+async def test_a_request_cancelled_at_each_verb_of_an_async_table(act: Act, late: bool) -> None:
     states = []
     for n in range(_MOMENTS):
         rows, left = AwaitedTable(), n
@@ -172,7 +172,7 @@ async def test_at_each_verb_of_an_awaited_table(act: Act, late: bool) -> None:
 
             async def cancel(verb: str, scope: anyio.CancelScope = scope) -> None:
                 nonlocal left
-                # Before a verb, and after the one before it.
+                # Before a verb, which is after the one before it.
                 if not left:
                     scope.cancel()
                 left -= 1
@@ -194,7 +194,7 @@ async def test_at_each_verb_of_an_awaited_table(act: Act, late: bool) -> None:
 
 @pytest.fixture(params=["Valkey", "PostgreSQL"])
 def tables(request: pytest.FixtureRequest) -> Iterator[tuple[Table, Callable[[], AsyncTable]]]:
-    """Return a table on a server, and what opens its awaited twin."""
+    """Return a table on a server, and a function that opens its async twin."""
     if request.param == "Valkey":
         server: RedisServer = request.getfixturevalue("valkey")
         prefix = f"{secrets.token_hex(8)}:"
@@ -214,14 +214,14 @@ def outside(table: Table) -> Sessions:
 
 
 def emptied(table: Table) -> Table:
-    """Return *table* without the sessions of these tests."""
+    """Return *table* without these tests' sessions."""
     for user in (7, 8):
         outside(table).revoke(user)
     return table
 
 
 class Watched(Coroutine[Any, Any, Any]):
-    """A coroutine that says when it begins to wait."""
+    """A coroutine that reports when it begins to wait."""
 
     def __init__(self, work: Any, waits: Callable[[], None]) -> None:
         self._work = work
@@ -241,7 +241,7 @@ class Watched(Coroutine[Any, Any, Any]):
         self._work.close()
 
     def __getattr__(self, name: str) -> Any:
-        # anyio looks at how far a coroutine is.
+        # anyio inspects a coroutine's state.
         return getattr(self._work, name)
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -249,7 +249,7 @@ class Watched(Coroutine[Any, Any, Any]):
 
 
 class Moments:
-    """An event loop in which something can be done when anything begins to wait for the nth time."""
+    """An event loop that can act when anything begins to wait for the nth time."""
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self.runner = runner
@@ -266,7 +266,7 @@ class Moments:
             self._act()
 
     async def cancel(self, n: int, work: Coroutine[Any, Any, Any], leave: Callable[[], None] | None = None) -> bool:
-        """Do *work*, cancel it at the *nth* moment or let the visitor *leave* then, and say whether it had so many."""
+        """Do *work*, cancel it or let the visitor *leave* at the *nth* moment, and return whether it got that far."""
         task = asyncio.ensure_future(work)
         self.left, self._act = n, leave or task.cancel
         await asyncio.wait([task])
@@ -283,7 +283,9 @@ def moments() -> Iterator[Moments]:
 
 @pytest.mark.parametrize("by", ["its task", "a scope of anyio"])
 @pytest.mark.parametrize(("act", "late"), WHEN, ids=IDS)
-def test_at_each_wait_for_a_server(act: Act, late: bool, by: str, tables: Any, moments: Moments) -> None:
+def test_a_request_cancelled_at_each_wait_for_a_server(
+    act: Act, late: bool, by: str, tables: Any, moments: Moments
+) -> None:
     table, open_twin = tables
     twin = open_twin()
     other = kept(outside(table), user_id=9, n=9)
@@ -302,13 +304,13 @@ def test_at_each_wait_for_a_server(act: Act, late: bool, by: str, tables: Any, m
     async def see(cookie: bytes) -> dict[str, Any]:
         return dict(await sessions.fetch_async(cookie.decode()))
 
-    # Connections are there before anything is counted.
+    # The connections exist before anything is counted.
     moments.runner.run(see(other))
     for n in range(_MOMENTS):
         cookie = kept(outside(emptied(table)), **OLD)
         was_cancelled = moments.runner.run(visit(cookie, n))
         states.append(data_in(table))
-        # What was broken off has left no answer behind that another request could take for its own.
+        # A cancelled query has left no answer behind that another request could take for its own.
         assert moments.runner.run(see(other)) == {"user_id": 9, "n": 9}
         if not was_cancelled:
             break
@@ -319,7 +321,7 @@ def test_at_each_wait_for_a_server(act: Act, late: bool, by: str, tables: Any, m
 
 
 class Threaded:
-    """A table that is called in threads, and says there when a verb begins and when it has ended."""
+    """A table that is called in threads, and reports there when a verb begins and when it has ended."""
 
     def __init__(self, table: Table, moment: Callable[[], None]) -> None:
         self._table = table
@@ -341,7 +343,7 @@ class Threaded:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("act", "late"), WHEN, ids=IDS)
-async def test_before_and_after_each_verb_in_a_thread(act: Act, late: bool, tables: Any) -> None:
+async def test_a_request_cancelled_before_and_after_each_verb_in_a_thread(act: Act, late: bool, tables: Any) -> None:
     table, _ = tables
     states = []
     for n in range(_MOMENTS):
@@ -367,11 +369,11 @@ async def test_before_and_after_each_verb_in_a_thread(act: Act, late: bool, tabl
     check(act, states)
 
 
-# Django, whose visitors leave.
+# Django, with visitors who disconnect.
 
 
 class Leaving(Wire):
-    """A server's side of a connection whose visitor leaves when told to."""
+    """A server's side of a connection whose visitor disconnects when told to."""
 
     def __init__(self) -> None:
         super().__init__({"type": "http.request", "body": b"", "more_body": False})
@@ -385,7 +387,7 @@ class Leaving(Wire):
 
 
 @pytest.mark.parametrize("act", IN_DJANGO, ids=lambda act: act.__name__)
-def test_at_each_wait_for_a_server_by_a_visitor_who_leaves(act: Act, tables: Any, moments: Moments) -> None:
+def test_a_visitor_who_disconnects_at_each_wait_for_a_server(act: Act, tables: Any, moments: Moments) -> None:
     table, open_twin = tables
     twin = open_twin()
     other = kept(outside(table), user_id=9, n=9)
@@ -419,7 +421,9 @@ def test_at_each_wait_for_a_server_by_a_visitor_who_leaves(act: Act, tables: Any
 
 
 @pytest.mark.parametrize("act", IN_DJANGO, ids=lambda act: act.__name__)
-def test_before_and_after_each_verb_in_a_project_database(act: Act, postgres: PostgresServer) -> None:
+def test_a_visitor_who_disconnects_before_and_after_each_verb_in_a_project_database(
+    act: Act, postgres: PostgresServer
+) -> None:
     states = []
     wire = loop = left = None
 

@@ -1,4 +1,4 @@
-"""Django: the suite of all adapters, and what only Django has."""
+"""Django: the adapter suite, and Django's own features."""
 
 from tests.django_project.visits import Configure, configure, environment, key_of, requested  # isort: skip
 
@@ -74,14 +74,14 @@ class TestDjangoAsync(AdapterConformance):
 
 
 class TestDjangoSyncViewsUnderASGI(AdapterConformance):
-    streams = False  # Django warns of a body that is not awaited there
+    streams = False  # Django warns about a sync body here
 
     @pytest.fixture
     def mount(self):
         return partial(mount_asgi, urls="tests.django_project.urls")
 
 
-# A project of one view or a few, and the settings of one test.
+# A project with a view or a few, and settings for one test.
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def table() -> MemoryTable:
 
 @pytest.fixture(params=["cookie", "table"])
 def stored(request: pytest.FixtureRequest, configure: Configure, table: MemoryTable) -> str:
-    """Keep the sessions of the test in cookies, and in a table."""
-    # Django's test client knows one name; a store that is named in the settings keeps to it in tests by itself.
+    """Keep the test's sessions in cookies, and in a table."""
+    # Django's test client supports one name. In tests, a store that is named in the settings uses one automatically.
     store = CookieStore(NativeFormat(SECRET), generations=False) if request.param == "cookie" else TableStore(table)
     configure(HOLDALL={"store": store})
     return request.param
@@ -128,7 +128,7 @@ def test_a_user_logs_in_and_out() -> None:
 
 
 @pytest.mark.usefixtures("in_table", "user")
-def test_a_login_ends_the_id_that_was_there_before() -> None:
+def test_a_login_ends_the_previous_id() -> None:
     client = Client()
     requested(lambda request: request.session.put("cart", [7]), client)
     planted = key_of(client)
@@ -192,7 +192,7 @@ def test_the_test_client_writes_to_the_session() -> None:
     assert client.session["cart"] == [7]
 
 
-def test_with_cookies_the_test_client_is_given_the_new_one(configure: Configure) -> None:
+def test_with_sessions_in_cookies_the_test_client_receives_the_new_cookie(configure: Configure) -> None:
     configure(HOLDALL={"store": "cookie", "secret_key_base": SECRET})
     client = Client()
     session = client.session
@@ -203,7 +203,7 @@ def test_with_cookies_the_test_client_is_given_the_new_one(configure: Configure)
     assert requested(lambda request: request.session["cart"], client).json() == {"is": [7]}
 
 
-# Other applications of Django's.
+# Django's other applications.
 
 
 @pytest.mark.usefixtures("stored", "user")
@@ -232,7 +232,7 @@ def test_the_csrf_token_is_kept_in_the_session(configure: Configure) -> None:
 
 
 @pytest.mark.usefixtures("stored")
-def test_djangos_own_middleware_takes_the_engine(configure: Configure) -> None:
+def test_djangos_own_middleware_works_with_the_engine(configure: Configure) -> None:
     configure(MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"])
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
@@ -246,7 +246,7 @@ def test_djangos_own_middleware_takes_the_engine(configure: Configure) -> None:
     assert key_of(client) == ""
 
 
-# Django's names for what becomes of a session.
+# Django's methods that change or end a session.
 
 
 @pytest.mark.usefixtures("stored")
@@ -275,7 +275,7 @@ def test_flush_ends_the_session() -> None:
 
 
 @pytest.mark.usefixtures("in_table")
-def test_what_is_put_after_a_flush_begins_another_session() -> None:
+def test_a_write_after_a_flush_begins_another_session() -> None:
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
     before = key_of(client)
@@ -287,7 +287,7 @@ def test_what_is_put_after_a_flush_begins_another_session() -> None:
 
 
 @pytest.mark.usefixtures("in_table")
-def test_delete_takes_a_key_of_the_data_and_a_session_key() -> None:
+def test_delete_accepts_a_data_key_or_a_session_key() -> None:
     mine, other = Client(), Client()
     for client in (mine, other):
         requested(lambda request: request.session.update(n=1, m=2), client)
@@ -303,7 +303,7 @@ def test_delete_takes_a_key_of_the_data_and_a_session_key() -> None:
 
 
 @pytest.mark.usefixtures("in_table")
-def test_a_long_key_of_the_data_is_no_session_key() -> None:
+def test_a_long_data_key_is_not_taken_for_a_session_key() -> None:
     client = Client()
     requested(lambda request: request.session.update({"k" * 50: 1, "n": 2}), client)
 
@@ -314,7 +314,7 @@ def test_a_long_key_of_the_data_is_no_session_key() -> None:
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("verb", ["save", "create"])
-def test_a_session_stored_early_has_a_key_that_the_browser_gets(verb: str) -> None:
+def test_a_session_stored_early_has_the_key_that_the_browser_gets(verb: str) -> None:
     client = Client()
 
     def view(request: HttpRequest) -> list[str | None]:
@@ -331,7 +331,7 @@ def test_a_session_stored_early_has_a_key_that_the_browser_gets(verb: str) -> No
 
 
 @pytest.mark.usefixtures("stored")
-def test_what_is_put_after_an_early_save_is_saved_too() -> None:
+def test_a_write_after_an_early_save_is_saved_too() -> None:
     client = Client()
 
     def view(request: HttpRequest) -> None:
@@ -345,7 +345,7 @@ def test_what_is_put_after_an_early_save_is_saved_too() -> None:
 
 
 @pytest.mark.usefixtures("in_table", "user")
-def test_the_key_after_a_login_is_the_one_that_lasts() -> None:
+def test_the_key_during_a_login_is_the_final_one() -> None:
     keys: list[str] = []
 
     def remember(request: HttpRequest, **kwargs: Any) -> None:
@@ -363,7 +363,7 @@ def test_the_key_after_a_login_is_the_one_that_lasts() -> None:
 
 
 @pytest.mark.usefixtures("in_table")
-def test_a_write_after_an_early_save_that_was_lost_sends_no_cookie() -> None:
+def test_a_write_after_a_lost_early_save_sends_no_cookie() -> None:
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
 
@@ -380,7 +380,7 @@ def test_a_write_after_an_early_save_that_was_lost_sends_no_cookie() -> None:
     assert not answer.cookies
 
 
-# How long it lives.
+# Lifetime.
 
 
 @pytest.mark.usefixtures("stored")
@@ -388,7 +388,7 @@ def test_a_write_after_an_early_save_that_was_lost_sends_no_cookie() -> None:
     ("expiry", "max_age"),
     [(None, 1209600), (0, ""), (300, 300), (timedelta(seconds=300), 300), ("in an hour", 3600)],
 )
-def test_set_expiry_says_how_long_the_browser_keeps_it(expiry: Any, max_age: int | str) -> None:
+def test_set_expiry_sets_how_long_the_browser_keeps_the_cookie(expiry: Any, max_age: int | str) -> None:
     if expiry == "in an hour":
         expiry = timezone.now() + timedelta(hours=1)
 
@@ -407,7 +407,7 @@ def test_a_time_without_a_zone_is_local(configure: Configure, table: MemoryTable
 
 
 @pytest.mark.parametrize("expiry", [timedelta(hours=1), 3600])
-def test_a_session_lives_no_longer_than_it_was_given(configure: Configure, expiry: Any) -> None:
+def test_a_session_lives_no_longer_than_its_expiry(configure: Configure, expiry: Any) -> None:
     clock = FakeClock(timezone.now())
     configure(HOLDALL={"store": TableStore(MemoryTable(clock=clock)), "clock": clock})
     client = Client()
@@ -420,7 +420,7 @@ def test_a_session_lives_no_longer_than_it_was_given(configure: Configure, expir
 
 
 @pytest.mark.usefixtures("stored")
-def test_by_default_the_browser_forgets_it_when_it_is_closed(configure: Configure) -> None:
+def test_by_default_the_browser_forgets_the_cookie_when_it_closes(configure: Configure) -> None:
     configure(SESSION_EXPIRE_AT_BROWSER_CLOSE=True)
 
     answer = requested(lambda request: request.session.put("n", 1))
@@ -430,7 +430,7 @@ def test_by_default_the_browser_forgets_it_when_it_is_closed(configure: Configur
     assert asyncio.run(SessionStore().aget_expire_at_browser_close())
 
 
-def test_a_session_that_is_there_already_goes_by_the_settings_that_are_overridden(configure: Configure) -> None:
+def test_an_existing_session_follows_overridden_settings(configure: Configure) -> None:
     session = SessionStore()
 
     configure(SESSION_EXPIRE_AT_BROWSER_CLOSE=True, SESSION_COOKIE_AGE=60)
@@ -462,7 +462,7 @@ def test_every_request_can_count_as_a_use(configure: Configure) -> None:
     assert not requested(lambda request: None).cookies
 
 
-# Other sessions than the request's.
+# Sessions of other requests.
 
 
 @pytest.mark.usefixtures("in_table")
@@ -483,7 +483,7 @@ def test_a_session_is_looked_up_by_its_key() -> None:
 
 
 @pytest.mark.usefixtures("in_table")
-def test_a_session_that_has_ended_is_not_saved() -> None:
+def test_an_ended_session_is_not_saved() -> None:
     session = SessionStore()
     session.save()
     SessionStore().delete(session.session_key)
@@ -497,7 +497,7 @@ def test_a_session_that_has_ended_is_not_saved() -> None:
 
 @pytest.mark.usefixtures("in_table")
 @pytest.mark.parametrize("is_awaited", [False, True])
-def test_a_session_that_has_ended_can_be_stored_as_a_new_one(is_awaited: bool) -> None:
+def test_an_ended_session_can_be_stored_as_a_new_one(is_awaited: bool) -> None:
     session = SessionStore()
     session["n"] = 1
     session.save()
@@ -534,7 +534,7 @@ def test_a_request_can_store_its_ended_session_as_a_new_one() -> None:
 
 @pytest.mark.usefixtures("in_table")
 @pytest.mark.parametrize("is_awaited", [False, True])
-def test_a_new_key_brings_no_session_back_that_has_ended(is_awaited: bool) -> None:
+def test_a_new_key_does_not_bring_an_ended_session_back(is_awaited: bool) -> None:
     session = SessionStore()
     session["n"] = 1
     session.save()
@@ -545,7 +545,7 @@ def test_a_new_key_brings_no_session_back_that_has_ended(is_awaited: bool) -> No
 
 
 @pytest.mark.usefixtures("in_table")
-def test_a_write_keeps_what_another_one_put_under_other_keys() -> None:
+def test_a_write_keeps_what_another_request_put_under_other_keys() -> None:
     session = SessionStore()
     session.update(a=[1], b=1)
     session.save()
@@ -560,7 +560,7 @@ def test_a_write_keeps_what_another_one_put_under_other_keys() -> None:
     assert SessionStore(session.session_key).load() == {"a": [2], "b": 2}
 
 
-def test_sessions_that_are_awaited_have_all_that_others_have(configure: Configure, table: MemoryTable) -> None:
+def test_async_sessions_have_every_method_of_the_sync_ones(configure: Configure, table: MemoryTable) -> None:
     configure(HOLDALL={"store": TableStore(as_async(table)), "principal_key": "user"})
 
     async def use() -> None:
@@ -596,7 +596,7 @@ def test_sessions_that_are_awaited_have_all_that_others_have(configure: Configur
 
 
 @pytest.mark.usefixtures("in_table")
-def test_expired_sessions_clear_themselves() -> None:
+def test_expired_sessions_are_removed_automatically() -> None:
     call_command(clearsessions.Command())
 
 
@@ -619,7 +619,7 @@ def test_a_session_called_modified_is_written() -> None:
 
 
 @pytest.mark.usefixtures("stored")
-def test_modified_says_what_was_changed_since_it_was_set() -> None:
+def test_modified_is_true_after_a_change_and_can_be_reset() -> None:
     session = SessionStore()
     assert not session.modified
     session["n"] = 1
@@ -636,7 +636,7 @@ def test_modified_says_what_was_changed_since_it_was_set() -> None:
 
 
 @pytest.mark.usefixtures("stored")
-def test_what_else_django_has_of_a_session() -> None:
+def test_djangos_other_methods_of_a_session() -> None:
     session = SessionStore()
     session.set_test_cookie()
 
@@ -674,7 +674,7 @@ def test_save_while_the_body_is_sent_writes_to_the_row(table: MemoryTable, is_as
             assert requested(view, headers={"cookie": cookie}).getvalue() == b"2"
 
 
-# Under ASGI, with a table that is waited for.
+# Under ASGI, with an async table.
 
 
 class CountedTable(MemoryTable):
@@ -703,13 +703,13 @@ class BlockingTable(CountedTable):
 
 
 def visited(view: Callable[..., Any], sessions: Sessions, cookie: str = "", **given: Any) -> Any:
-    """Return the answer of an ASGI application of one view."""
+    """Return the response of an ASGI application with one view."""
     with override_settings(HOLDALL={"sessions": sessions, **given}, ROOT_URLCONF=(path("", view),)):
         headers = [("Cookie", cookie)] if cookie else []
         return asgi_client(ASGIHandler())(ClientRequest("GET", headers=headers))
 
 
-def test_a_session_that_has_to_be_waited_for_is_read_before_the_view() -> None:
+def test_a_session_in_a_slow_table_is_read_before_the_view() -> None:
     table = CountedTable()
     sessions = Sessions(TableStore(as_async(table)), key="sid")
 
@@ -725,7 +725,7 @@ def test_a_session_that_has_to_be_waited_for_is_read_before_the_view() -> None:
     assert table.calls == ["read"]
 
 
-def test_what_blocks_is_called_in_a_thread_and_nothing_else_is() -> None:
+def test_only_blocking_calls_run_in_a_thread() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         request.session["n"] = request.session.get("n", 0) + 1
         return HttpResponse()
@@ -741,7 +741,7 @@ def test_what_blocks_is_called_in_a_thread_and_nothing_else_is() -> None:
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_a_sync_view_can_save_what_is_awaited(table: MemoryTable, is_async: bool) -> None:
+def test_a_sync_view_can_save_to_an_async_table(table: MemoryTable, is_async: bool) -> None:
     sessions = Sessions(TableStore(as_async(table)), key="sid")
 
     def save(request: HttpRequest) -> HttpResponse:
@@ -826,7 +826,7 @@ def test_a_session_can_be_fetched_by_hand(table: MemoryTable) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
-def test_a_body_that_is_not_awaited_may_change_a_row_under_asgi(table: MemoryTable) -> None:
+def test_a_sync_body_may_change_a_row_under_asgi(table: MemoryTable) -> None:
     sessions = Sessions(TableStore(as_async(table)), key="sid")
     outside = Sessions(TableStore(table), key="sid")
     cookie = init_test_session(outside, {"n": 1})
@@ -843,7 +843,7 @@ def test_a_body_that_is_not_awaited_may_change_a_row_under_asgi(table: MemoryTab
 
 
 @pytest.mark.parametrize("is_awaited", [True, False])
-def test_a_body_under_asgi_sees_what_others_saved(table: MemoryTable, is_awaited: bool) -> None:
+def test_a_body_under_asgi_sees_what_other_requests_saved(table: MemoryTable, is_awaited: bool) -> None:
     outside = Sessions(TableStore(table), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
@@ -866,14 +866,14 @@ def test_a_body_under_asgi_sees_what_others_saved(table: MemoryTable, is_awaited
 
 
 @pytest.mark.parametrize("end", ["cycle_key", "flush", "nothing"])
-def test_cancelled_anywhere_a_session_is_the_old_one_or_the_new_one(end: str) -> None:
+def test_a_request_cancelled_anywhere_leaves_the_old_session_or_the_new_one(end: str) -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         request.session["n"] = 2
         getattr(request.session, end, bool)()
         return HttpResponse()
 
     class Cancelling(Awaited):
-        """A table whose visitor leaves before a certain step."""
+        """A table whose visitor disconnects before a certain step."""
 
         def __getattr__(self, name: str) -> Any:
             found = super().__getattr__(name)
@@ -917,7 +917,7 @@ def test_cancelled_anywhere_a_session_is_the_old_one_or_the_new_one(end: str) ->
 
 
 class SlowTable(Awaited):
-    """A table whose deletions wait until they may go on."""
+    """A table whose deletions wait until they may continue."""
 
     def __init__(self, table: MemoryTable) -> None:
         super().__init__(table)
@@ -929,7 +929,7 @@ class SlowTable(Awaited):
         return self.sync.remove(digest, tombstone=tombstone)
 
 
-def test_a_renewal_is_finished_though_the_visitor_has_left(table: MemoryTable) -> None:
+def test_a_renewal_is_finished_even_if_the_visitor_disconnects(table: MemoryTable) -> None:
     slow = SlowTable(table)
     sessions = Sessions(TableStore(slow), key=KEY, principal_key="user_id")
     cookie = init_test_session(Sessions(TableStore(table), key=KEY, principal_key="user_id"), {"user_id": 7})
@@ -979,11 +979,11 @@ def test_a_logout_is_finished_however_often_the_request_is_cancelled(table: Memo
     assert len(table) == 0
 
 
-# What fails.
+# Failures.
 
 
 class GoneTable(MemoryTable):
-    """A table whose backend is gone."""
+    """A table whose backend is down."""
 
     def read(self, digest: bytes) -> Any:
         msg = "gone"
@@ -994,7 +994,7 @@ class GoneTable(MemoryTable):
         raise StoreError(msg)
 
 
-def test_a_session_that_cannot_be_waited_for_is_503(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_session_that_cannot_be_read_is_503(caplog: pytest.LogCaptureFixture) -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse()
 
@@ -1026,7 +1026,7 @@ def test_a_lost_write_can_be_409(table: MemoryTable, is_async: bool) -> None:
         assert (answer.status_code, answer.headers["Vary"]) == (409, "Cookie")
 
 
-def test_a_failed_save_sends_the_cookie_of_what_was_saved_before(table: MemoryTable) -> None:
+def test_a_failed_save_still_sends_the_cookie_of_an_earlier_save(table: MemoryTable) -> None:
     class Leaving(MemoryTable):
         def replace(self, *args: Any, **options: Any) -> Any:
             raise StoreError
@@ -1044,7 +1044,7 @@ def test_a_failed_save_sends_the_cookie_of_what_was_saved_before(table: MemoryTa
         assert dict(client.session) == {"n": 1}
 
 
-def test_an_exception_that_is_let_through_ends_a_session_that_was_to_end(table: MemoryTable) -> None:
+def test_an_unhandled_exception_still_ends_a_dropped_session(table: MemoryTable) -> None:
     sessions = Sessions(TableStore(table), key="sid")
 
     def view(request: HttpRequest) -> HttpResponse:
@@ -1065,7 +1065,7 @@ def test_an_exception_that_is_let_through_ends_a_session_that_was_to_end(table: 
     assert len(table) == 0
 
 
-def test_a_failure_after_a_failure_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_failure_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     table = GoneTable()
     sessions = Sessions(TableStore(table), key="sid")
 
@@ -1086,7 +1086,7 @@ def test_a_failure_after_a_failure_is_only_logged(caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.usefixtures("stored")
-def test_what_comes_after_the_middleware_is_refused(configure: Configure) -> None:
+def test_changes_outside_the_middleware_are_refused(configure: Configure) -> None:
     def middleware(get_response: Callable[..., Any]) -> Callable[..., Any]:
         def call(request: HttpRequest) -> HttpResponse:
             response = get_response(request)
@@ -1108,7 +1108,7 @@ def test_what_comes_after_the_middleware_is_refused(configure: Configure) -> Non
 
 
 @pytest.mark.usefixtures("in_table")
-def test_a_file_is_sent_as_it_is() -> None:
+def test_a_file_response_is_sent_unchanged() -> None:
     def view(request: HttpRequest) -> FileResponse:
         request.session["n"] = 1
         return FileResponse(BytesIO(b"file"))
@@ -1121,7 +1121,7 @@ def test_a_file_is_sent_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_a_session_of_somebody_elses_is_left_alone(is_async: bool) -> None:
+def test_another_engines_session_is_left_alone(is_async: bool) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         request.session = {}
         return HttpResponse()
@@ -1136,7 +1136,7 @@ def test_a_session_of_somebody_elses_is_left_alone(is_async: bool) -> None:
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_a_session_of_somebody_elses_is_left_alone_by_a_failure(is_async: bool) -> None:
+def test_a_failed_request_leaves_another_engines_session_alone(is_async: bool) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         request.session = {}
         raise ZeroDivisionError
@@ -1149,10 +1149,10 @@ def test_a_session_of_somebody_elses_is_left_alone_by_a_failure(is_async: bool) 
         asyncio.run(SessionMiddleware(aview)(request)) if is_async else SessionMiddleware(view)(request)
 
 
-# Cookies, where Django has them.
+# Cookies as Django represents them.
 
 
-def test_a_cookie_goes_out_as_the_core_has_it_and_can_be_looked_at_as_a_morsel(configure: Configure) -> None:
+def test_a_cookie_is_sent_as_the_core_wrote_it_and_can_be_inspected_as_a_morsel(configure: Configure) -> None:
     options = {"extra": "Priority=High", "partitioned": True, "secure": True, "domain": "shop.example"}
     configure(HOLDALL={"store": TableStore(MemoryTable()), **options})
 
@@ -1170,7 +1170,7 @@ def test_a_cookie_goes_out_as_the_core_has_it_and_can_be_looked_at_as_a_morsel(c
 
 
 @pytest.mark.usefixtures("in_table")
-def test_a_cookie_that_a_middleware_alters_goes_out_altered() -> None:
+def test_a_cookie_altered_by_a_middleware_is_sent_altered() -> None:
     response = requested(lambda request: request.session.put("n", 1))
 
     response.cookies[KEY]["samesite"] = "Strict"
@@ -1196,7 +1196,7 @@ def test_a_session_that_moves_to_another_path_leaves_no_second_cookie() -> None:
 # Settings.
 
 
-def test_without_settings_of_ours_djangos_own_are_taken(configure: Configure) -> None:
+def test_without_our_settings_djangos_are_used(configure: Configure) -> None:
     client = Client()
     answer = requested(lambda request: request.session.put("n", 1), client, secure=True)
     assert answer.cookies[KEY].OutputString().endswith("; Max-Age=1209600; secure; HttpOnly; SameSite=Lax")
@@ -1207,7 +1207,7 @@ def test_without_settings_of_ours_djangos_own_are_taken(configure: Configure) ->
     assert requested(lambda request: request.session.get("n"), client).json() == {"is": None}
 
 
-def test_djangos_settings_of_the_cookie_are_taken(configure: Configure) -> None:
+def test_djangos_cookie_settings_are_used(configure: Configure) -> None:
     configure(
         SESSION_COOKIE_NAME="s",
         SESSION_COOKIE_AGE=60 * 60 * 24 * 500,
@@ -1226,14 +1226,14 @@ def test_djangos_settings_of_the_cookie_are_taken(configure: Configure) -> None:
 
 
 @pytest.mark.parametrize("given", ["object", "dict", "path"])
-def test_sessions_can_be_given(configure: Configure, given: str) -> None:
+def test_a_sessions_object_can_be_configured(configure: Configure, given: str) -> None:
     ours = globals()["ours"] = Sessions(TableStore(MemoryTable()), key="sid")
     configure(HOLDALL={"object": ours, "dict": {"sessions": ours}, "path": {"sessions": f"{__name__}.ours"}}[given])
 
     assert configured_sessions() is ours
 
 
-def test_djangos_name_of_the_cookie_follows_ours(configure: Configure) -> None:
+def test_djangos_cookie_name_setting_follows_ours(configure: Configure) -> None:
     configure(HOLDALL={"store": "table", "table": "named", "key": "_shop"})
     client = Client()
     session = client.session
@@ -1248,7 +1248,7 @@ def test_djangos_name_of_the_cookie_follows_ours(configure: Configure) -> None:
     assert configured_sessions().key == KEY
 
 
-def test_a_cookie_with_two_names_is_refused(configure: Configure) -> None:
+def test_two_cookie_names_are_refused(configure: Configure) -> None:
     configure(HOLDALL={"store": "table", "table": "named", "key": "_shop"}, SESSION_COOKIE_NAME="other")
 
     with pytest.raises(ConfigurationError, match="set only one of the two"):
@@ -1265,7 +1265,7 @@ def test_a_cookie_with_two_names_is_refused(configure: Configure) -> None:
         ({"store": "tabel"}, "neither"),
     ],
 )
-def test_what_cannot_be_used_is_refused(configure: Configure, given: Any, message: str) -> None:
+def test_unusable_settings_are_refused(configure: Configure, given: Any, message: str) -> None:
     configure(HOLDALL=given)
 
     with pytest.raises(ConfigurationError, match=message):
@@ -1287,14 +1287,14 @@ def test_an_engine_of_djangos_is_refused(configure: Configure) -> None:
         SessionMiddleware(lambda request: HttpResponse())
 
 
-def test_a_store_that_is_awaited_is_refused_under_wsgi(configure: Configure) -> None:
+def test_an_async_store_is_refused_under_wsgi(configure: Configure) -> None:
     configure(HOLDALL={"store": TableStore(as_async(MemoryTable()))})
 
     with pytest.raises(ConfigurationError, match="is async, which this adapter cannot use"):
         SessionMiddleware(lambda request: HttpResponse())
 
 
-def test_a_weak_secret_is_let_through_in_tests_with_a_warning(configure: Configure) -> None:
+def test_a_weak_secret_is_accepted_in_tests_with_a_warning(configure: Configure) -> None:
     configure(SECRET_KEY="django-insecure-" + SECRET)
     with pytest.warns(WeakSecretWarning):
         configured_sessions()
@@ -1329,7 +1329,7 @@ def test_plugs_verbs_take_the_request_first() -> None:
     assert requested(lambda request: isinstance(holdall_django.fetch_session(request), DjangoSession)).json()["is"]
 
 
-def test_plugs_verbs_say_what_is_missing() -> None:
+def test_plugs_verbs_report_what_is_missing() -> None:
     with pytest.raises(ConfigurationError, match="MIDDLEWARE"):
         holdall_django.fetch_session(HttpRequest())
 

@@ -64,12 +64,12 @@ def ada() -> Iterator[User]:
 
 
 def held(client: Client | AsyncClient) -> dict[str, str]:
-    """Return the client's cookies. A session in a cookie has several names for it, which take turns."""
+    """Return the client's cookies. A session in a cookie alternates between several names."""
     return {name: each.value for name, each in client.cookies.items() if each.value}
 
 
 def elsewhere(sessions: Sessions, client: Client | AsyncClient, act: Callable[[Session], object]) -> Any:
-    """Let another framework's request do *act* with the session in the client's cookie, and return its result."""
+    """Run *act* in another framework's request with the session in the client's cookie, and return its result."""
 
     async def request() -> Any:
         session = await sessions.fetch_async("; ".join(map("=".join, held(client).items())))
@@ -86,7 +86,7 @@ def principal(sessions: Sessions, client: Client | AsyncClient) -> Any:
 
 
 def logged_in(sessions: Sessions, user: Any, client: Client | None = None) -> Client:
-    """Return a client who has logged in elsewhere."""
+    """Return a client that has logged in elsewhere."""
     client = client or Client()
     elsewhere(sessions, client, lambda session: session.update(_user_id=str(user.pk), cart=["hat"]))
     return client
@@ -96,7 +96,7 @@ def who(client: Client, **extra: Any) -> str:
     return str(requested(lambda request: request.user.username, client, **extra).json()["is"])
 
 
-def test_a_login_elsewhere_is_one_here(sessions: Sessions, ada: User) -> None:
+def test_a_login_elsewhere_is_a_login_here(sessions: Sessions, ada: User) -> None:
     client = logged_in(sessions, ada)
     assert who(client) == "ada"
 
@@ -124,7 +124,7 @@ ASYNC = (path("who", _who), path("change", _change))
 
 
 @in_all
-def test_a_login_elsewhere_is_one_in_an_async_view(sessions: Sessions, ada: User) -> None:
+def test_a_login_elsewhere_is_a_login_in_an_async_view(sessions: Sessions, ada: User) -> None:
     client = AsyncClient()
     elsewhere(sessions, client, lambda session: session.login(ada.pk))
 
@@ -135,7 +135,7 @@ def test_a_login_elsewhere_is_one_in_an_async_view(sessions: Sessions, ada: User
 
 @in_all
 @pytest.mark.parametrize("keeps", [True, False])
-def test_a_password_that_an_async_view_changes_ends_the_other_sessions(
+def test_a_password_changed_by_an_async_view_ends_the_other_sessions(
     sessions: Sessions, store: str, ada: User, keeps: bool
 ) -> None:
     client, other = AsyncClient(), AsyncClient()
@@ -150,7 +150,7 @@ def test_a_password_that_an_async_view_changes_ends_the_other_sessions(
         assert principal(sessions, other) is None
 
 
-def test_a_login_here_is_one_elsewhere_and_so_is_a_logout(sessions: Sessions, ada: User) -> None:
+def test_a_login_or_logout_here_takes_effect_elsewhere(sessions: Sessions, ada: User) -> None:
     client = Client()
     assert principal(sessions, client) is None
     requested(lambda request: auth.login(request, ada), client)
@@ -193,7 +193,7 @@ def test_a_login_here_as_the_same_user_keeps_the_data_under_a_new_id(sessions: S
 
 @pytest.mark.parametrize("given", ["9999", "nonsense", "", "07", " 7"])
 @in_a_table
-def test_a_principal_that_is_no_users_key_is_nobody(sessions: Sessions, given: str) -> None:
+def test_a_principal_that_is_not_a_users_key_is_anonymous(sessions: Sessions, given: str) -> None:
     User.objects.create_user("grace", pk=7)
     client = Client()
     elsewhere(sessions, client, lambda session: session.update(_user_id=given))
@@ -204,7 +204,7 @@ def test_a_principal_that_is_no_users_key_is_nobody(sessions: Sessions, given: s
 
 
 @in_a_table
-def test_an_inactive_user_is_nobody_and_leaves_no_session(sessions: Sessions, ada: User) -> None:
+def test_an_inactive_user_is_anonymous_and_leaves_no_session(sessions: Sessions, ada: User) -> None:
     client = logged_in(sessions, ada)
     ada.is_active = False
     ada.save()
@@ -214,7 +214,7 @@ def test_an_inactive_user_is_nobody_and_leaves_no_session(sessions: Sessions, ad
 
 
 @in_a_table
-def test_a_backend_that_knows_no_users_is_passed_over(configure: Configure, sessions: Sessions, ada: User) -> None:
+def test_a_backend_without_users_is_skipped(configure: Configure, sessions: Sessions, ada: User) -> None:
     backends = ["tests.adapters.test_django_auth.Knowing", "django.contrib.auth.backends.ModelBackend"]
     configure(AUTHENTICATION_BACKENDS=backends)
     client = logged_in(sessions, ada)
@@ -230,7 +230,7 @@ class Knowing:
 
 
 @in_a_table
-def test_permissions_the_admin_and_a_required_login_work(configure: Configure, sessions: Sessions, ada: User) -> None:
+def test_permissions_the_admin_and_login_required_work(configure: Configure, sessions: Sessions, ada: User) -> None:
     configure(MIDDLEWARE=[*MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"])
     client = logged_in(sessions, ada)
 
@@ -241,7 +241,7 @@ def test_permissions_the_admin_and_a_required_login_work(configure: Configure, s
 
 
 @in_a_table
-def test_a_login_elsewhere_gives_out_a_new_csrf_token(sessions: Sessions, ada: User) -> None:
+def test_a_login_elsewhere_issues_a_new_csrf_token(sessions: Sessions, ada: User) -> None:
     client = Client()
     requested(lambda request: HttpResponse(get_token(request)), client)
     planted = client.cookies["csrftoken"].value
@@ -251,7 +251,7 @@ def test_a_login_elsewhere_gives_out_a_new_csrf_token(sessions: Sessions, ada: U
 
 
 @in_a_table
-def test_a_form_that_is_being_sent_keeps_its_token(sessions: Sessions, ada: User) -> None:
+def test_a_form_in_flight_keeps_its_token(sessions: Sessions, ada: User) -> None:
     client = Client(enforce_csrf_checks=True)
     requested(lambda request: HttpResponse(get_token(request)), client)
     planted = client.cookies["csrftoken"].value
@@ -263,7 +263,7 @@ def test_a_form_that_is_being_sent_keeps_its_token(sessions: Sessions, ada: User
     assert client.cookies["csrftoken"].value == planted
 
 
-# A changed password.
+# Changed passwords.
 
 
 def change(request: HttpRequest) -> None:
@@ -291,14 +291,14 @@ def test_a_changed_password_ends_the_sessions_wherever_they_began(
     assert principal(sessions, client) == (str(ada.pk) if keeps else None)
     assert who(client) == ("ada" if keeps else "")
     if store != "cookie":
-        # In the other frameworks too, at once.
+        # In the other frameworks too, immediately.
         assert principal(sessions, other) is None
     assert who(other) == ""
     assert principal(sessions, other) is None
 
 
 @in_a_table
-def test_a_session_that_never_came_to_django_ends_too(sessions: Sessions, ada: User) -> None:
+def test_a_session_that_django_never_saw_ends_too(sessions: Sessions, ada: User) -> None:
     client = logged_in(sessions, ada)
     stranger = Client()
     elsewhere(sessions, stranger, lambda session: session.login(9999))
@@ -310,7 +310,7 @@ def test_a_session_that_never_came_to_django_ends_too(sessions: Sessions, ada: U
 
 
 @in_all
-def test_a_command_ends_sessions_in_a_table_that_is_awaited(sessions: Sessions, store: str, ada: User) -> None:
+def test_a_command_ends_sessions_in_an_async_table(sessions: Sessions, store: str, ada: User) -> None:
     client = logged_in(sessions, ada)
     ada.set_password("another")
     ada.save()
@@ -332,7 +332,7 @@ def test_a_user_who_is_deleted_or_loses_the_password_has_no_session(sessions: Se
 
 
 @in_a_table
-def test_the_user_who_is_deleted_in_a_request_is_logged_out(sessions: Sessions, ada: User) -> None:
+def test_a_user_deleted_during_a_request_is_logged_out(sessions: Sessions, ada: User) -> None:
     client = logged_in(sessions, ada)
     requested(lambda request: User.objects.get(pk=request.user.pk).delete(), client)
 
@@ -340,7 +340,7 @@ def test_the_user_who_is_deleted_in_a_request_is_logged_out(sessions: Sessions, 
 
 
 @in_a_table
-def test_a_change_that_is_rolled_back_or_is_another_ends_nothing(sessions: Sessions, ada: User) -> None:
+def test_a_rolled_back_or_unrelated_change_ends_nothing(sessions: Sessions, ada: User) -> None:
     client = logged_in(sessions, ada)
     ada.first_name = "Ada"
     ada.save()
@@ -355,7 +355,7 @@ def test_a_change_that_is_rolled_back_or_is_another_ends_nothing(sessions: Sessi
 
 
 @in_a_table
-def test_another_model_is_none_of_its_business(sessions: Sessions, ada: User) -> None:
+def test_other_models_are_ignored(sessions: Sessions, ada: User) -> None:
     from django.contrib.auth.models import Group
 
     client = logged_in(sessions, ada)
@@ -368,7 +368,7 @@ def test_another_model_is_none_of_its_business(sessions: Sessions, ada: User) ->
 
 @in_a_table
 @pytest.mark.parametrize(("before", "expected"), [(-1, "ada"), (1, ""), (None, "ada")])
-def test_a_user_may_say_from_when_on_sessions_of_others_hold(
+def test_a_users_sessions_from_before_sessions_valid_since_are_invalid(
     sessions: Sessions, ada: User, monkeypatch: pytest.MonkeyPatch, before: int | None, expected: str
 ) -> None:
     client = logged_in(sessions, ada)
@@ -380,7 +380,7 @@ def test_a_user_may_say_from_when_on_sessions_of_others_hold(
 
 
 @in_a_table
-def test_a_session_of_another_kind_is_left_to_django(sessions: Sessions, ada: User) -> None:
+def test_another_engines_session_is_left_to_django(sessions: Sessions, ada: User) -> None:
     def view(request: HttpRequest) -> str:
         request.session = {}  # type: ignore[assignment]  # as a test may do
         ada.set_password("another")
@@ -403,7 +403,7 @@ async def _replaced(request: HttpRequest) -> HttpResponse:
 
 
 @in_a_table
-def test_a_session_of_another_kind_is_left_to_django_in_an_async_view(sessions: Sessions, ada: User) -> None:
+def test_another_engines_session_is_left_to_django_in_an_async_view(sessions: Sessions, ada: User) -> None:
     client = AsyncClient()
     elsewhere(sessions, client, lambda session: session.login(ada.pk))
 
@@ -413,7 +413,7 @@ def test_a_session_of_another_kind_is_left_to_django_in_an_async_view(sessions: 
 
 @pytest.mark.usefixtures("sessions")
 @in_a_table
-def test_commands_learn_of_changed_passwords_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_notice_changed_passwords_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("holdall_django.auth", "holdall_django._changed_users"):
         monkeypatch.delitem(sys.modules, name)
 
@@ -423,7 +423,7 @@ def test_commands_learn_of_changed_passwords_too(monkeypatch: pytest.MonkeyPatch
 
 
 @in_a_table
-def test_a_password_that_an_admin_changes_ends_the_users_sessions_and_not_the_admins(
+def test_a_password_changed_by_an_admin_ends_the_users_sessions_and_not_the_admins(
     sessions: Sessions, ada: User
 ) -> None:
     grace = User.objects.create_user("grace", password="nanosecond")
@@ -437,7 +437,7 @@ def test_a_password_that_an_admin_changes_ends_the_users_sessions_and_not_the_ad
     grace.delete()
 
 
-def test_sessions_that_do_not_know_djangos_login_are_refused(configure: Configure) -> None:
+def test_sessions_that_do_not_know_djangos_login_key_are_refused(configure: Configure) -> None:
     configure(MIDDLEWARE=MIDDLEWARE, HOLDALL=Sessions("memory://auth", key="sessionid", principal_key="user_id"))
 
     with pytest.raises(ConfigurationError, match=r"principal_key lacks '_auth_user_id', which django\.contrib\.auth"):
@@ -445,7 +445,7 @@ def test_sessions_that_do_not_know_djangos_login_are_refused(configure: Configur
 
 
 @in_a_table
-def test_a_users_session_as_django_knows_it_is_not_touched(sessions: Sessions, ada: User) -> None:
+def test_a_session_with_djangos_own_login_is_not_rewritten(sessions: Sessions, ada: User) -> None:
     client = Client()
     requested(lambda request: auth.login(request, ada), client)
     seen: list[Any] = []
@@ -460,7 +460,7 @@ def test_a_users_session_as_django_knows_it_is_not_touched(sessions: Sessions, a
     assert seen == [False]
 
 
-def test_a_user_who_is_known_already_is_not_looked_for(sessions: Sessions, ada: User) -> None:
+def test_a_known_user_is_not_queried_again(sessions: Sessions, ada: User) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         request._cached_user = ada
         return HttpResponse(request.user.username)
@@ -469,7 +469,7 @@ def test_a_user_who_is_known_already_is_not_looked_for(sessions: Sessions, ada: 
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_who_logs_in_again_has_just_been_authenticated(configure: Configure, ada: User, awaited: bool) -> None:
+def test_a_user_who_logs_in_again_has_just_been_authenticated(configure: Configure, ada: User, awaited: bool) -> None:
     clock = FakeClock()
     sessions = Sessions("cookie", key="sessionid", secret_key_base=SECRET, record_login=True, clock=clock)
     configure(MIDDLEWARE=MIDDLEWARE, HOLDALL=sessions)

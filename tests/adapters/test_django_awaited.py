@@ -1,4 +1,4 @@
-"""Django's async methods of a session: what an async view does not await."""
+"""Django's async methods of a session, called without await."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -22,7 +22,7 @@ from holdall.testing import as_async
 from holdall_django import DjangoSession
 from holdall_django.engine import SessionStore
 
-# By the name of the method: a call that changes the session.
+# A call that changes the session, by the method's name.
 CALLS: dict[str, Callable[[Any], Any]] = {
     "acreate": lambda session: session.acreate(),
     "acycle_key": lambda session: session.acycle_key(),
@@ -38,7 +38,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "aupdate": lambda session: session.aupdate({"n": 1}),
 }
 
-# The result of a read is missed at once. The last removes expired rows, which happens by itself too.
+# A missing read is noticed at once. The last method removes expired rows, which also happens automatically.
 READS = {
     *("aexists", "aget", "aget_expire_at_browser_close", "aget_expiry_age", "aget_expiry_date", "ahas_key", "aitems"),
     *("akeys", "aload", "atest_cookie_worked", "avalues", "aclear_expired"),
@@ -78,7 +78,7 @@ def test_a_request_ends_with_an_error_if_a_change_was_not_awaited(name: str) -> 
         get(view)
 
 
-def test_so_does_one_under_wsgi() -> None:
+def test_a_request_under_wsgi_ends_with_an_error_if_a_change_was_not_awaited() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         request.session.aset("n", 1)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
         return HttpResponse()
@@ -90,7 +90,7 @@ def test_so_does_one_under_wsgi() -> None:
         Client().get("/")
 
 
-def test_and_one_whose_body_is_streamed() -> None:
+def test_a_streamed_body_ends_with_an_error_if_a_change_was_not_awaited() -> None:
     async def view(request: HttpRequest) -> StreamingHttpResponse:
         async def body() -> Any:
             request.session.aset("n", 1)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
@@ -102,7 +102,7 @@ def test_and_one_whose_body_is_streamed() -> None:
         get(view)
 
 
-def test_calls_that_are_awaited_change_the_session_in_any_order() -> None:
+def test_awaited_calls_change_the_session_in_any_order() -> None:
     client = AsyncClient()
 
     async def change(request: HttpRequest) -> HttpResponse:
@@ -110,7 +110,7 @@ def test_calls_that_are_awaited_change_the_session_in_any_order() -> None:
         call = session.aset("n", 1)
         await session.aset_test_cookie()
         await call
-        # One of them starts to save while the other has not been started.
+        # One of them starts to save before the other has started.
         await asyncio.gather(session.asave(), session.aset("m", 2))
         return HttpResponse(str(await session.apop("n")))
 
@@ -121,19 +121,19 @@ def test_calls_that_are_awaited_change_the_session_in_any_order() -> None:
     assert get(read, client) == b"{'testcookie': 'worked', 'm': 2}"
 
 
-def test_a_failing_request_answers_as_it_is() -> None:
+def test_a_failing_request_keeps_its_own_response() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         request.session.aset("n", 1)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
         return HttpResponseServerError(b"its own")
 
     with warnings.catch_warnings():
-        # Python says it where nothing else does.
+        # Python warns if nothing else does.
         warnings.simplefilter("ignore", RuntimeWarning)
         assert get(view) == b"its own"
         gc.collect()
 
 
-def test_python_warns_of_one_outside_of_requests_by_its_name() -> None:
+def test_python_warns_by_name_about_an_unawaited_call_outside_requests() -> None:
     async def forget() -> None:
         SessionStore().asave()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
         gc.collect()

@@ -1,4 +1,4 @@
-"""``manage.py check`` says what is wrong with how sessions are set up, and what to do."""
+"""``manage.py check`` reports faults in the setup of sessions, and how to fix them."""
 
 from tests.django_project.visits import Configure, configure, environment  # isort: skip
 
@@ -25,7 +25,7 @@ CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
 
-# As the rows of a table outside of the process are, by a secret that is looked at when the table is opened.
+# Encrypted like rows outside the process, with a secret that is checked when the table is opened.
 SEALED = {"store": "table", "table": "a", "encrypt": True}
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
@@ -36,10 +36,10 @@ class OwnSessionMiddleware(SessionMiddleware):
 
 
 class SessionStore(OurStore):
-    """A project's own engine: this very module."""
+    """A project's own engine: this module."""
 
 
-def Sessionless(get_response: Any) -> Any:  # noqa: N802  # the name is what is looked at
+def Sessionless(get_response: Any) -> Any:  # noqa: N802  # the name is what counts
     return get_response
 
 
@@ -47,7 +47,7 @@ OWN = f"{__name__}.OwnSessionMiddleware"
 
 
 def found(*, deploy: bool = False) -> dict[str, str]:
-    """Return our messages with their hints, by the last part of their ids."""
+    """Return our messages with their hints, by the last part of their IDs."""
     messages = run_checks(include_deployment_checks=deploy)
     return {
         each.id.rpartition(".")[2]: f"{each.msg} {each.hint}"
@@ -56,7 +56,7 @@ def found(*, deploy: bool = False) -> dict[str, str]:
     }
 
 
-def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
+def test_a_well_configured_project_has_no_findings() -> None:
     assert found() == {}
 
 
@@ -118,9 +118,7 @@ def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
         ),
     ],
 )
-def test_a_mistake_is_found_and_the_way_out_is_named(
-    configure: Configure, given: dict[str, Any], code: str, words: str
-) -> None:
+def test_a_mistake_is_found_with_a_hint(configure: Configure, given: dict[str, Any], code: str, words: str) -> None:
     configure(**given)
 
     messages = found()
@@ -143,13 +141,13 @@ def test_a_mistake_is_found_and_the_way_out_is_named(
         {"HOLDALL": {"sessions": Sessions(TableStore(MemoryTable()), key="sid")}},
     ],
 )
-def test_what_is_meant_so_is_let_be(configure: Configure, given: dict[str, Any]) -> None:
+def test_intended_settings_are_accepted(configure: Configure, given: dict[str, Any]) -> None:
     configure(**given)
 
     assert found() == {}
 
 
-def test_a_project_without_users_says_itself_whose_a_session_is(
+def test_a_project_without_users_names_its_own_principal_key(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(HOLDALL={"store": "table", "table": "a", "principal_key": "user_id"})
@@ -158,7 +156,7 @@ def test_a_project_without_users_says_itself_whose_a_session_is(
     assert "W002" not in found()
 
 
-def test_a_middleware_that_is_not_there_is_left_to_django(configure: Configure) -> None:
+def test_a_missing_middleware_is_left_to_django(configure: Configure) -> None:
     configure(MIDDLEWARE=["no.such.SessionMiddleware", OURS, AUTH, MESSAGES])
 
     assert found() == {}
@@ -170,10 +168,10 @@ def test_the_check_shows_no_secret(configure: Configure) -> None:
     assert "pa55w0rd" not in str(found())
 
 
-# In production
+# In production.
 
 
-def test_nothing_is_found_in_production_with_a_good_secret() -> None:
+def test_a_good_secret_in_production_has_no_findings() -> None:
     assert found(deploy=True) == {}
 
 
@@ -189,7 +187,7 @@ def test_nothing_is_found_in_production_with_a_good_secret() -> None:
         ({"SESSION_COOKIE_HTTPONLY": False}, "W006", "scripts"),
     ],
 )
-def test_what_is_dangerous_in_production_is_found(
+def test_dangerous_settings_in_production_are_found(
     configure: Configure, given: dict[str, Any], code: str, words: str
 ) -> None:
     configure(**given)
@@ -201,7 +199,7 @@ def test_what_is_dangerous_in_production_is_found(
 
 
 @pytest.mark.parametrize("workers", ["2", "1", "many", ""])
-def test_a_table_in_memory_and_several_workers_are_found(
+def test_a_table_in_memory_with_several_workers_is_found(
     configure: Configure, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
     configure(HOLDALL={"store": "table", "table": "a"})
@@ -210,14 +208,14 @@ def test_a_table_in_memory_and_several_workers_are_found(
     assert ("W004" in found()) is (workers == "2")
 
 
-def test_a_servers_arguments_ask_for_workers_too(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_servers_arguments_count_as_workers_too(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(HOLDALL={"store": "table", "table": "a"})
     monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 3")
 
     assert "GUNICORN_CMD_ARGS asks for several workers" in found()["W004"]
 
 
-def test_a_mistake_is_told_of_once(configure: Configure) -> None:
+def test_a_mistake_is_reported_once(configure: Configure) -> None:
     configure(HOLDALL={"store": "cookies"})
 
     assert list(found(deploy=True)) == ["E007"]
@@ -232,7 +230,7 @@ def test_the_command_fails_on_an_error(configure: Configure) -> None:
         call_command("check")
 
 
-# What cannot work is refused where requests are answered, too.
+# Settings that cannot work are refused when requests are handled, too.
 
 
 @pytest.mark.parametrize(
@@ -243,13 +241,13 @@ def test_the_command_fails_on_an_error(configure: Configure) -> None:
         {"MIDDLEWARE": [OURS, OURS]},
     ],
 )
-def test_the_middleware_refuses_what_cannot_work(configure: Configure, given: dict[str, Any]) -> None:
+def test_the_middleware_refuses_settings_that_cannot_work(configure: Configure, given: dict[str, Any]) -> None:
     configure(**given)
 
     with pytest.raises(ConfigurationError):
         SessionMiddleware(lambda request: HttpResponse())
 
 
-def test_the_application_has_its_name() -> None:
+def test_the_application_has_a_name() -> None:
     assert apps.get_app_config("holdall_django").verbose_name == "holdall"
     assert "holdall_django" in settings.INSTALLED_APPS

@@ -1,4 +1,4 @@
-"""What Django's own sessions promise, and packages rely on, held against Django's own sessions."""
+"""The behaviour of Django's own sessions that packages rely on, compared with Django's own sessions."""
 
 from tests.django_project.visits import Configure, configure, environment, key_of, requested  # isort: skip
 
@@ -41,16 +41,16 @@ def in_table(configure: Configure) -> MemoryTable:
     return table
 
 
-# What each call does, and what modified and truth say afterwards.
+# The results of each call, and of modified and bool() afterwards.
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "nothing": lambda session: None,
     "get": lambda session: session.get("n"),
-    "get what is not there": lambda session: session.get("no", 7),
+    "get a missing key": lambda session: session.get("no", 7),
     "set": lambda session: session.__setitem__("n", 2),
     "del": lambda session: session.__delitem__("n"),
     "pop": lambda session: session.pop("n", None),
-    "pop what is not there": lambda session: session.pop("no", 7),
+    "pop a missing key": lambda session: session.pop("no", 7),
     "setdefault": lambda session: session.setdefault("n", 7),
     "setdefault by name": lambda session: session.setdefault(key="new", value=7),
     "update": lambda session: session.update({"n": 2}),
@@ -85,7 +85,7 @@ def outcome(session: Any, call: Callable[[Any], Any]) -> tuple[Any, ...]:
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("exists", [True, False], ids=["stored", "new"])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_session_answers_as_djangos_own_does(call: Callable[[Any], Any], exists: bool) -> None:
+def test_a_session_behaves_as_djangos_own(call: Callable[[Any], Any], exists: bool) -> None:
     outcomes = []
     for kind in (DjangosStore, SessionStore):
         session: Any = kind()
@@ -99,7 +99,7 @@ def test_a_session_answers_as_djangos_own_does(call: Callable[[Any], Any], exist
 
 
 @pytest.mark.parametrize("name", [name for name in vars(SessionBase) if not name.startswith("_")])
-def test_each_method_takes_djangos_arguments_by_name(name: str) -> None:
+def test_each_method_accepts_djangos_arguments_by_name(name: str) -> None:
     theirs = vars(SessionBase)[name]
     if not callable(getattr(theirs, "__func__", theirs)):
         return
@@ -109,13 +109,13 @@ def test_each_method_takes_djangos_arguments_by_name(name: str) -> None:
         assert takes_all or set(inspect.signature(getattr(SessionBase, name)).parameters) <= set(ours)
 
 
-def test_a_session_of_a_request_and_one_outside_of_it_understand_each_other(in_table: MemoryTable) -> None:
+def test_a_requests_session_and_one_outside_it_are_interchangeable(in_table: MemoryTable) -> None:
     text = requested(lambda request: request.session.encode({"n": 1})).json()["is"]
 
     assert SessionStore().decode(text) == {"n": 1}
 
 
-# modified, which packages read after a save and set to have nothing written.
+# modified, which packages read after a save, and set to False to prevent a write.
 
 
 @pytest.mark.usefixtures("stored")
@@ -129,7 +129,7 @@ def test_modified_is_true_after_a_new_session_was_saved() -> None:
 
 
 @pytest.mark.usefixtures("stored")
-def test_what_was_changed_before_modified_was_set_to_false_is_not_saved() -> None:
+def test_changes_made_before_modified_was_set_to_false_are_not_saved() -> None:
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
 
@@ -143,12 +143,14 @@ def test_what_was_changed_before_modified_was_set_to_false_is_not_saved() -> Non
     assert dict(client.session) == {"n": 2, "m": 1}
 
 
-# A session that has ended elsewhere.
+# Sessions that have ended elsewhere.
 
 
 @pytest.mark.parametrize("is_async", [True, False])
 @pytest.mark.parametrize("setting", ["report", "raise"])
-def test_a_request_that_saves_an_ended_session_is_told_so(configure: Configure, setting: str, is_async: bool) -> None:
+def test_a_request_that_saves_an_ended_session_gets_an_error(
+    configure: Configure, setting: str, is_async: bool
+) -> None:
     configure(HOLDALL={"store": TableStore(MemoryTable()), "on_lost_write": setting})
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
@@ -165,7 +167,7 @@ def test_a_request_that_saves_an_ended_session_is_told_so(configure: Configure, 
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_an_ended_session_that_nobody_has_changed_is_not_saved_either(in_table: MemoryTable, is_async: bool) -> None:
+def test_an_unchanged_ended_session_is_not_saved(in_table: MemoryTable, is_async: bool) -> None:
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
 
@@ -176,7 +178,7 @@ def test_an_ended_session_that_nobody_has_changed_is_not_saved_either(in_table: 
     assert requested(view, client).status_code == 409
 
 
-def test_a_package_that_wants_a_key_gets_one_also_for_a_late_request(in_table: MemoryTable) -> None:
+def test_a_late_request_also_gets_a_key_for_a_package(in_table: MemoryTable) -> None:
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
     late = key_of(client)
@@ -219,7 +221,7 @@ def test_each_save_of_an_ended_session_is_refused(in_table: MemoryTable) -> None
         (datetime(2, 1, 1, tzinfo=UTC), -31536000),
     ],
 )
-def test_each_expiry_that_django_takes_can_be_sent(expiry: Any, max_age: int | str) -> None:
+def test_each_expiry_that_django_accepts_can_be_sent(expiry: Any, max_age: int | str) -> None:
     answer = requested(lambda request: request.session.set_expiry(expiry) or request.session.put("n", 1))
 
     assert answer.status_code == 200
@@ -233,7 +235,7 @@ def test_each_expiry_that_django_takes_can_be_sent(expiry: Any, max_age: int | s
     [date(2030, 1, 1), b"1", "soon", float("nan"), float("inf"), [1], object()],
     ids=lambda each: repr(each)[:9],
 )
-def test_an_expiry_that_means_nothing_is_refused_where_it_is_set(expiry: Any) -> None:
+def test_an_invalid_expiry_is_refused_where_it_is_set(expiry: Any) -> None:
     session = SessionStore()
 
     with pytest.raises((TypeError, ValueError)):
@@ -246,7 +248,7 @@ def test_an_expiry_that_means_nothing_is_refused_where_it_is_set(expiry: Any) ->
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("expiry", ["soon", [1], timedelta(days=1)])
-def test_an_expiry_of_somebody_elses_that_means_nothing_fails_no_page(expiry: Any) -> None:
+def test_an_invalid_expiry_from_elsewhere_breaks_no_page(expiry: Any) -> None:
     answer = requested(lambda request: request.session.put("_session_expiry", expiry))
 
     assert answer.status_code == 200
@@ -265,7 +267,7 @@ def test_an_expiry_can_be_set_in_async_and_as_text() -> None:
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("is_loaded", [True, False])
-def test_create_takes_along_what_was_read_alone(is_loaded: bool) -> None:
+def test_create_keeps_what_was_only_read(is_loaded: bool) -> None:
     keys = []
     for create in (lambda session: session.create(), lambda session: asyncio.run(session.acreate())):
         session = SessionStore()
@@ -280,12 +282,12 @@ def test_create_takes_along_what_was_read_alone(is_loaded: bool) -> None:
     assert keys == [(["n"], ["n"]) if is_loaded else ([], [])] * 2
 
 
-# Packages that look at the session anew.
+# Packages that construct a session themselves.
 
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("secure", [True, False])
-def test_a_session_that_was_looked_at_anew_takes_the_place_of_the_one_that_came(secure: bool) -> None:
+def test_a_session_constructed_anew_replaces_the_requests_own(secure: bool) -> None:
     def view(request: HttpRequest) -> Any:
         came = request.session
         came["n"] = 1
@@ -304,7 +306,7 @@ def test_a_session_that_was_looked_at_anew_takes_the_place_of_the_one_that_came(
 
 
 @pytest.mark.usefixtures("stored")
-def test_a_class_without_a_key_begins_a_session() -> None:
+def test_a_session_constructed_without_a_key_begins_a_new_one() -> None:
     def view(request: HttpRequest) -> None:
         request.session = request.session.__class__()
         request.session["n"] = 1
@@ -320,7 +322,7 @@ def test_a_class_without_a_key_begins_a_session() -> None:
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("streams", [True, False])
-def test_what_is_changed_after_the_request_is_refused(streams: bool) -> None:
+def test_a_change_after_the_request_is_refused(streams: bool) -> None:
     kept: list[Any] = []
 
     def view(request: HttpRequest) -> Any:
@@ -350,8 +352,8 @@ def test_what_is_changed_after_the_request_is_refused(streams: bool) -> None:
 
 @pytest.mark.parametrize("streams", [True, False])
 @pytest.mark.parametrize("kind", ["cookie", "table"])
-def test_what_is_altered_in_place_after_the_request_is_told_of(configure: Configure, kind: str, streams: bool) -> None:
-    # A few are compared at each look, so what other tests have left would come first.
+def test_a_mutation_in_place_after_the_request_is_reported(configure: Configure, kind: str, streams: bool) -> None:
+    # A few sessions are compared each time, so those left by other tests would come first.
     late_changes.watched.clear()
     store = CookieStore(NativeFormat(SECRET)) if kind == "cookie" else TableStore(MemoryTable())
     told: list[Any] = []
@@ -375,7 +377,7 @@ def test_what_is_altered_in_place_after_the_request_is_told_of(configure: Config
 
 
 @pytest.mark.usefixtures("stored")
-def test_a_session_that_was_replaced_takes_no_change_any_more() -> None:
+def test_a_session_that_was_replaced_takes_no_more_changes() -> None:
     kept: list[Any] = []
 
     def view(request: HttpRequest) -> None:

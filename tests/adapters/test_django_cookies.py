@@ -1,4 +1,4 @@
-"""Which cookie of a request counts, and what caches are told of a response that sets one."""
+"""Test which cookie of a request counts, and what caches are told about a response that sets one."""
 
 from tests.django_project.visits import Configure, configure, environment, requested  # isort: skip
 
@@ -27,7 +27,7 @@ __all__ = ["configure", "environment"]
 KEY = "__Host-sid"
 
 
-# Django parses and writes cookies by itself.
+# Django parses and writes cookies itself.
 
 
 class TestCookies(CookieConformance):
@@ -53,7 +53,7 @@ def cookie_of(sessions: Sessions, name: str) -> str:
     return init_test_session(sessions, {"name": name}).partition("=")[2]
 
 
-# What stands before ours in MIDDLEWARE does with a request what the test wants it to.
+# A middleware before ours in MIDDLEWARE lets each test change the request.
 act: list[Callable[[HttpRequest], object]] = [lambda request: request.COOKIES]
 
 
@@ -70,7 +70,7 @@ def who(request: HttpRequest) -> HttpResponse:
 
 
 def seen(*headers: str, is_async: bool) -> bytes:
-    """Return whose session a request with these Cookie headers has, as text that a server hands over in Latin-1."""
+    """Return the user of a request with these Cookie headers, given as text that a server decodes as Latin-1."""
     from django.test import override_settings
 
     client = asgi_client(ASGIHandler()) if is_async else wsgi_client(WSGIHandler())
@@ -92,21 +92,21 @@ def seen(*headers: str, is_async: bool) -> bytes:
     ],
     ids=range(6),
 )
-def test_only_our_own_parser_says_which_cookie_is_ours(sessions: Sessions, tossed: str, is_async: bool) -> None:
+def test_only_our_own_parser_decides_which_cookie_is_ours(sessions: Sessions, tossed: str, is_async: bool) -> None:
     own, theirs = cookie_of(sessions, "visitor"), cookie_of(sessions, "attacker")
 
     assert seen(tossed.format(key=KEY, own=own, theirs=theirs), is_async=is_async) == b"visitor"
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["WSGI", "ASGI"])
-def test_a_tossed_cookie_alone_opens_nothing(sessions: Sessions, is_async: bool) -> None:
+def test_an_injected_cookie_alone_opens_nothing(sessions: Sessions, is_async: bool) -> None:
     theirs = cookie_of(sessions, "attacker")
 
     assert seen(f"\u2003{KEY}={theirs}", is_async=is_async) == b"nobody"
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["WSGI", "ASGI"])
-def test_duplicates_stay_duplicates_though_django_takes_the_last(sessions: Sessions, is_async: bool) -> None:
+def test_duplicates_are_noticed_although_django_takes_the_last(sessions: Sessions, is_async: bool) -> None:
     one, other = cookie_of(sessions, "one"), cookie_of(sessions, "other")
 
     assert seen(f"{KEY}={one}; {KEY}={other}", is_async=is_async) == b"nobody"
@@ -120,7 +120,7 @@ def test_http_2_may_split_the_cookies(sessions: Sessions) -> None:
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["WSGI", "ASGI"])
 @pytest.mark.parametrize(("put", "name"), [("theirs", b"found"), (None, b"nobody"), ("a;b", b"nobody")])
-def test_what_a_middleware_puts_among_the_cookies_is_taken(
+def test_a_cookie_replaced_by_a_middleware_is_used(
     sessions: Sessions, put: str | None, name: bytes, is_async: bool
 ) -> None:
     own, theirs = cookie_of(sessions, "visitor"), cookie_of(sessions, "found")
@@ -138,14 +138,14 @@ def test_what_a_middleware_puts_among_the_cookies_is_taken(
         act.pop()
 
 
-def test_a_request_that_no_server_made_has_the_cookies_that_are_put_there(sessions: Sessions) -> None:
+def test_a_request_made_without_a_server_has_the_cookies_put_there(sessions: Sessions) -> None:
     request = HttpRequest()
     request.COOKIES[KEY] = cookie_of(sessions, "visitor")
 
     assert SessionMiddleware(who)(request).content == b"visitor"
 
 
-# Caches
+# Caches.
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_response_that_sets_our_cookie_is_not_public(said: str) -> None:
 
 
 @pytest.mark.usefixtures("in_table")
-def test_djangos_own_ways_to_say_public_are_taken_back_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_djangos_own_public_headers_are_undone_and_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     def patched(request: HttpRequest) -> HttpResponse:
         response = written(request)
         patch_cache_control(response, public=True, max_age=60)
@@ -194,7 +194,7 @@ def test_djangos_own_ways_to_say_public_are_taken_back_and_named_once(caplog: py
 
 
 @pytest.mark.usefixtures("in_table")
-def test_a_response_without_our_cookie_stays_as_it_is() -> None:
+def test_a_response_without_our_cookie_stays_unchanged() -> None:
     client = Client()
     requested(written, client)
 
@@ -216,7 +216,7 @@ def test_a_public_response_can_be_allowed(configure: Configure, allowed: bool, s
 
 
 @pytest.mark.usefixtures("in_table")
-def test_a_public_answer_ahead_of_all_urls_is_named_by_its_path(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_public_response_before_url_resolution_is_named_by_its_path(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "holdall")
 
     SessionMiddleware(cache_control(public=True)(written))(RequestFactory().get("/ahead"))
@@ -225,7 +225,7 @@ def test_a_public_answer_ahead_of_all_urls_is_named_by_its_path(caplog: pytest.L
 
 
 @pytest.mark.usefixtures("in_table")
-def test_under_asgi_a_response_is_not_public_either() -> None:
+def test_under_asgi_a_response_that_sets_our_cookie_is_not_public() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         response = written(request)
         patch_cache_control(response, public=True)

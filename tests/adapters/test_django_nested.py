@@ -1,4 +1,4 @@
-"""A request that several of our adapters see has one session."""
+"""Test that a request that passes several of our adapters has one session."""
 
 from tests.django_project.visits import Configure, configure, environment, requested  # isort: skip
 
@@ -35,7 +35,7 @@ def sessions(request: pytest.FixtureRequest, configure: Configure) -> Sessions:
 
 
 class Door:
-    """An adapter around the project: it holds the session under WSGI, and commits it when the project has answered."""
+    """An adapter around the project: it holds the session under WSGI, and commits it when the project has responded."""
 
     def __init__(self, sessions: Sessions, before: Callable[[Any], object]) -> None:
         self.group, self.before = SessionGroup(sessions, form="sync"), before
@@ -56,7 +56,7 @@ class Door:
 def mounted(
     sessions: Sessions, view: Callable[..., Any], before: Callable[[Any], object], *, is_async: bool
 ) -> Browser:
-    """Return a browser at an application of another framework, in which the project of one *view* is mounted."""
+    """Return a browser for an application of another framework, in which a project with one *view* is mounted."""
     if is_async:
         from holdall_fastapi import SessionMiddleware as Outer
 
@@ -84,7 +84,7 @@ def is_async(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-def test_a_mounted_project_has_the_session_of_the_application_around_it(sessions: Sessions, is_async: bool) -> None:
+def test_a_mounted_project_uses_the_outer_applications_session(sessions: Sessions, is_async: bool) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         session = request.session
         session["_auth_user_id"] = "7"
@@ -100,7 +100,7 @@ def test_a_mounted_project_has_the_session_of_the_application_around_it(sessions
     assert dict(sessions.resume(cookie)) == {"before": 1, "_auth_user_id": "7", "seen": 1}
 
 
-def test_a_login_and_a_logout_in_a_mounted_project_hold(sessions: Sessions, is_async: bool) -> None:
+def test_a_login_and_a_logout_in_a_mounted_project_take_effect(sessions: Sessions, is_async: bool) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         if request.session.get("_auth_user_id") == "7":
             request.session.flush()
@@ -118,7 +118,7 @@ def test_a_login_and_a_logout_in_a_mounted_project_hold(sessions: Sessions, is_a
     assert dict(sessions.fetch(browser.header("/"))) == {}
 
 
-def test_what_a_mounted_project_saves_early_reaches_the_browser(sessions: Sessions, is_async: bool) -> None:
+def test_an_early_save_in_a_mounted_project_reaches_the_browser(sessions: Sessions, is_async: bool) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         request.session["n"] = 1
         request.session.save()
@@ -131,7 +131,9 @@ def test_what_a_mounted_project_saves_early_reaches_the_browser(sessions: Sessio
     assert dict(sessions.resume(browser["sid"])) == {"n": 1, "m": 2}
 
 
-def test_a_mounted_project_without_a_session_leaves_it_to_the_other(sessions: Sessions, is_async: bool) -> None:
+def test_a_mounted_project_without_sessions_leaves_it_to_the_outer_application(
+    sessions: Sessions, is_async: bool
+) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         raise StoreError
 
@@ -142,7 +144,7 @@ def test_a_mounted_project_without_a_session_leaves_it_to_the_other(sessions: Se
 
 
 class GoneTable(MemoryTable):
-    """A table that blocks, and whose backend is gone."""
+    """A blocking table whose backend is down."""
 
     blocking_reads = True
 
@@ -151,11 +153,11 @@ class GoneTable(MemoryTable):
         raise StoreError(msg)
 
 
-def test_a_mounted_project_that_cannot_read_the_session_answers_503(configure: Configure) -> None:
+def test_a_mounted_project_that_cannot_read_the_session_responds_503(configure: Configure) -> None:
     outer = pytest.importorskip("holdall_fastapi").SessionMiddleware
     sessions = Sessions(TableStore(GoneTable()), key="sid")
     configure(HOLDALL={"sessions": sessions})
-    # The other application has not read it, as it is told by fetch="explicit".
+    # The outer application has not read it, because of fetch="explicit".
     client = asgi_client(outer(ASGIHandler(), sessions=sessions, fetch="explicit"))
 
     answer = client(Request("GET", headers=[("Cookie", "sid=" + "k" * 40)]))
@@ -163,7 +165,7 @@ def test_a_mounted_project_that_cannot_read_the_session_answers_503(configure: C
     assert (answer.status, answer.body) == (503, b"Service Unavailable")
 
 
-def test_an_exception_that_a_mounted_project_lets_through_is_left_to_the_other(
+def test_an_unhandled_exception_in_a_mounted_project_is_left_to_the_outer_application(
     sessions: Sessions, is_async: bool
 ) -> None:
     exchange = SessionGroup(sessions, form="async" if is_async else "sync").begin()
@@ -184,7 +186,7 @@ def test_an_exception_that_a_mounted_project_lets_through_is_left_to_the_other(
     assert exchange.headers().cookies
 
 
-def test_other_sessions_around_a_project_are_no_business_of_its(configure: Configure, is_async: bool) -> None:
+def test_a_project_ignores_other_sessions_around_it(configure: Configure, is_async: bool) -> None:
     configure(HOLDALL={"store": TableStore(MemoryTable())})
     outer = Sessions(TableStore(MemoryTable()), key="outer")
 
@@ -199,7 +201,7 @@ def test_other_sessions_around_a_project_are_no_business_of_its(configure: Confi
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_a_second_middleware_of_ours_leaves_the_session_to_the_first(sessions: Sessions, is_async: bool) -> None:
+def test_our_second_middleware_leaves_the_session_to_the_first(sessions: Sessions, is_async: bool) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         request.session["n"] = 1
         return HttpResponse()
@@ -215,14 +217,14 @@ def test_a_second_middleware_of_ours_leaves_the_session_to_the_first(sessions: S
     assert dict(sessions.resume(answer.cookies["sid"].value)) == {"n": 1}
 
 
-def test_a_request_may_come_by_again(sessions: Sessions) -> None:
+def test_a_request_object_may_be_handled_twice(sessions: Sessions) -> None:
     request = RequestFactory().get("/")
     handler = SessionMiddleware(lambda request: HttpResponse(str(request.session.setdefault("n", 1))))
 
     assert [len(handler(request).cookies) for _ in range(2)] == [1, 1]
 
 
-def test_what_streams_in_a_mounted_project_is_not_closed_by_it(configure: Configure) -> None:
+def test_a_mounted_project_does_not_close_its_stream(configure: Configure) -> None:
     table = Sessions(TableStore(MemoryTable()), key="sid")
     configure(HOLDALL={"sessions": table})
 
@@ -236,11 +238,11 @@ def test_what_streams_in_a_mounted_project_is_not_closed_by_it(configure: Config
     assert dict(SessionStore(browser["sid"])) == {"n": 1}
 
 
-def test_a_project_alone_has_a_session_of_its_own() -> None:
+def test_an_unmounted_project_has_its_own_session() -> None:
     assert requested(lambda request: type(request.session).__name__).json() == {"is": "DjangoSession"}
 
 
-def test_an_empty_session_around_a_project_is_shared_too(sessions: Sessions, is_async: bool) -> None:
+def test_an_empty_outer_session_is_shared_too(sessions: Sessions, is_async: bool) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse(type(request.session).__name__)
 

@@ -73,7 +73,7 @@ def test_the_mail_to_admins_shows_no_secret(include_html: bool) -> None:
     finally:
         logger.removeHandler(handler)
 
-    # Django's own handler has sent another.
+    # Django's own handler has sent another mail.
     sent = mail.outbox[0]
     texts = [sent.body, *(content for content, _ in sent.alternatives)]
     assert len(texts) == 1 + include_html
@@ -82,7 +82,7 @@ def test_the_mail_to_admins_shows_no_secret(include_html: bool) -> None:
 
 @pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("accept", ["text/html", "text/plain"])
-def test_the_page_of_an_error_shows_no_secret(accept: str) -> None:
+def test_the_error_page_shows_no_secret(accept: str) -> None:
     with override_settings(DEBUG=True):
         page = requested(fail, Client(raise_request_exception=False), headers={"accept": accept}).content.decode()
 
@@ -91,7 +91,7 @@ def test_the_page_of_an_error_shows_no_secret(accept: str) -> None:
     assert shows_no_secret(page)
 
 
-def test_a_session_outside_of_requests_that_cannot_be_set_up_shows_no_secret(configure: Configure) -> None:
+def test_a_failed_setup_outside_requests_shows_no_secret(configure: Configure) -> None:
     configure(HOLDALL={**TABLE, "tabel": SECRETS[0]}, DEBUG=True, MIDDLEWARE=[])
 
     def view(request: HttpRequest) -> None:
@@ -114,7 +114,7 @@ def test_a_session_outside_of_requests_that_cannot_be_set_up_shows_no_secret(con
     assert all(shows_no_secret(text) for text in found.values())
 
 
-def test_a_toolbar_is_given_no_secret(configure: Configure) -> None:
+def test_a_toolbar_gets_no_secret(configure: Configure) -> None:
     pytest.importorskip("debug_toolbar")
     configure(HOLDALL=TABLE)
     configured_sessions()
@@ -123,7 +123,7 @@ def test_a_toolbar_is_given_no_secret(configure: Configure) -> None:
     assert shows_no_secret(repr(get_safe_settings()))
 
 
-def test_the_options_still_read_as_a_dict(configure: Configure) -> None:
+def test_the_options_still_behave_like_a_dict(configure: Configure) -> None:
     configure(HOLDALL=COOKIE)
     configured_sessions()
 
@@ -144,13 +144,13 @@ def test_the_options_still_read_as_a_dict(configure: Configure) -> None:
         ({"on_event": print, 7: b"pw"}, "{'on_event': '********************', 7: '********************'}"),
     ],
 )
-def test_what_is_no_secret_is_shown(options: dict[Any, Any], shown: str) -> None:
+def test_values_that_are_not_secret_are_shown(options: dict[Any, Any], shown: str) -> None:
     assert repr(HiddenOptions(options)) == shown
     assert str(HiddenOptions(options)) == shown
     assert repr(SafeExceptionReporterFilter().cleanse_setting("HOLDALL", HiddenOptions(options))) == shown
 
 
-def test_what_is_no_dict_is_left_alone(configure: Configure) -> None:
+def test_a_value_that_is_not_a_dict_is_left_alone(configure: Configure) -> None:
     sessions = Sessions(store="table", table="reports", key="sid")
     configure(HOLDALL=sessions)
     hide_options()
@@ -163,7 +163,7 @@ def test_what_is_no_dict_is_left_alone(configure: Configure) -> None:
 
 
 @pytest.mark.parametrize("option", ["sessions", "also"])
-def test_a_url_where_a_path_belongs_is_not_repeated(configure: Configure, option: str) -> None:
+def test_a_url_given_instead_of_a_path_is_not_repeated(configure: Configure, option: str) -> None:
     configure(HOLDALL={option: TABLE["table"] if option == "sessions" else [TABLE["table"]]})
 
     with pytest.raises(ConfigurationError, match="a str, which is neither") as raised:

@@ -1,4 +1,4 @@
-"""session_key: a name that other packages store, that finds its session, and that opens nothing as a cookie."""
+"""session_key: a name that other packages store, that finds its session, and that opens nothing if sent as a cookie."""
 
 from tests.django_project.visits import Configure, configure, environment, key_of, requested  # isort: skip
 
@@ -50,7 +50,7 @@ def begun(**data: Any) -> tuple[Client, str]:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_name_fits_where_other_packages_store_it_and_stays_the_same() -> None:
+def test_a_name_has_40_characters_and_stays_the_same_until_a_renewal() -> None:
     client, name = begun(n=1)
 
     assert re.fullmatch(r"[\w-]{40}", name)
@@ -61,7 +61,7 @@ def test_a_name_fits_where_other_packages_store_it_and_stays_the_same() -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_name_that_is_sent_as_a_cookie_opens_nothing() -> None:
+def test_a_name_sent_as_a_cookie_opens_nothing() -> None:
     client, name = begun(n=1)
     thief = Client(headers={"cookie": f"sessionid={name}"})
 
@@ -73,7 +73,7 @@ def test_a_name_that_is_sent_as_a_cookie_opens_nothing() -> None:
 
 @pytest.mark.usefixtures("table")
 @pytest.mark.parametrize("by_name", [True, False])
-def test_a_store_of_a_name_has_its_session(by_name: bool) -> None:
+def test_a_store_made_from_a_name_has_its_session(by_name: bool) -> None:
     client, name = begun(n=1)
     store = SessionStore(session_key=name) if by_name else SessionStore(name)
 
@@ -91,7 +91,7 @@ def test_a_store_of_a_name_has_its_session(by_name: bool) -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_session_is_ended_by_its_name() -> None:
+def test_a_session_can_be_ended_by_its_name() -> None:
     for end in (
         lambda name: SessionStore(session_key=name).delete(),
         lambda name: SessionStore().delete(name),
@@ -107,7 +107,7 @@ def test_a_session_is_ended_by_its_name() -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_session_ends_by_its_own_name_in_its_own_request() -> None:
+def test_a_session_can_be_ended_by_its_own_name_in_its_own_request() -> None:
     client, _ = begun(n=1)
 
     answer = requested(lambda request: request.session.delete(request.session.session_key), client)
@@ -117,7 +117,7 @@ def test_a_session_ends_by_its_own_name_in_its_own_request() -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_store_of_a_cookie_has_the_cookie_for_its_key() -> None:
+def test_a_store_made_from_a_cookie_has_the_cookie_as_its_key() -> None:
     client, _ = begun(n=1)
     cookie = key_of(client)
 
@@ -130,7 +130,7 @@ def test_a_store_of_a_cookie_has_the_cookie_for_its_key() -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_name_lives_through_a_rotation_of_the_secret(configure: Configure) -> None:
+def test_a_name_survives_a_rotation_of_the_secret(configure: Configure) -> None:
     client, name = begun(n=1)
 
     configure(SECRET_KEY=SECRET[::-1], SECRET_KEY_FALLBACKS=[settings.SECRET_KEY])
@@ -152,7 +152,7 @@ def test_a_name_belongs_to_one_cookie(configure: Configure) -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_in_an_event_loop_outside_of_requests_a_value_by_position_is_a_cookie() -> None:
+def test_in_an_event_loop_outside_requests_a_positional_value_is_a_cookie() -> None:
     client, name = begun(n=1)
 
     async def look(*given: str, **named: str) -> Any:
@@ -167,7 +167,7 @@ def test_in_an_event_loop_outside_of_requests_a_value_by_position_is_a_cookie() 
 @pytest.mark.parametrize(
     "given", ["", None, "a", "é" * 40, "k" * 40, "k" * 41, "k" * 42, "k" * 43, "a;b" * 14, "=" * 40]
 )
-def test_what_names_nothing_is_an_empty_session(given: str | None) -> None:
+def test_an_unknown_name_is_an_empty_session(given: str | None) -> None:
     store = SessionStore(session_key=given)
 
     assert dict(store) == {}
@@ -177,7 +177,7 @@ def test_what_names_nothing_is_an_empty_session(given: str | None) -> None:
 
 
 @given(st.binary(min_size=30, max_size=30))
-def test_each_id_has_a_name_and_each_name_an_id(sid: bytes) -> None:
+def test_each_id_has_one_name_and_each_name_one_id(sid: bytes) -> None:
     from base64 import urlsafe_b64encode
 
     from holdall.stores import StoredSession
@@ -197,7 +197,7 @@ def test_each_id_has_a_name_and_each_name_an_id(sid: bytes) -> None:
 
 
 @pytest.mark.usefixtures("in_cookies")
-def test_the_name_of_a_session_in_a_cookie_is_short_and_finds_it_while_it_is_used() -> None:
+def test_the_name_of_a_session_in_a_cookie_is_short_and_finds_it_during_its_request() -> None:
     client, name = begun(n=1)
 
     def view(request: HttpRequest) -> Any:
@@ -211,7 +211,7 @@ def test_the_name_of_a_session_in_a_cookie_is_short_and_finds_it_while_it_is_use
     assert requested(lambda request: dict(request.session), headers={"cookie": f"sessionid={name}"}).json()["is"] == {}
 
 
-def test_a_store_of_somebody_elses_ids_has_them_for_names(configure: Configure) -> None:
+def test_a_store_with_its_own_ids_uses_them_as_names(configure: Configure) -> None:
     class Elsewhere(TableStore):
         def put(self, stored: Any, write: Any, *, key: str) -> Any:
             written = yield from super().put(stored, write, key=key)
@@ -226,11 +226,11 @@ def test_a_store_of_somebody_elses_ids_has_them_for_names(configure: Configure) 
     assert requested(view).json() == {"is": "row-7"}
 
 
-# What is in Django's place.
+# Replacements for parts of Django.
 
 
 @pytest.mark.usefixtures("table")
-def test_a_login_gives_another_name() -> None:
+def test_a_login_changes_the_name() -> None:
     user = User.objects.create_user("ada", password="lovelace")
     client, name = begun(n=1)
     client.force_login(user)

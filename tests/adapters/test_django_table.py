@@ -1,4 +1,4 @@
-"""Django with its sessions in its own database: the suite of all adapters, transactions, and ``clearsessions``."""
+"""Django with sessions in its own database: the adapter suite, transactions, and ``clearsessions``."""
 
 import asyncio
 import threading
@@ -54,7 +54,7 @@ def alias(request: pytest.FixtureRequest) -> str:
 
 
 class CountedTable(DjangoTable):
-    """A table that says how many rows it has, and in which threads it was called."""
+    """A table that reports its number of rows, and the threads that called it."""
 
     def __init__(self, using: str, clock: FakeClock) -> None:
         super().__init__(using, clock=clock)
@@ -103,7 +103,7 @@ class TestDjango(AdapterConformance):
 
 
 class TestDjangoAsync(AdapterConformance):
-    in_process = False  # Django refuses to ask the database where its end is seen, in the event loop
+    in_process = False  # Django refuses queries in the event loop, where the suite would look at the end of a body
 
     @pytest.fixture
     def table(self, postgresql: str, clock: FakeClock) -> CountedTable:
@@ -119,7 +119,7 @@ class TestDjangoAsync(AdapterConformance):
 
 
 class TestDjangoSyncViewsUnderASGI(AdapterConformance):
-    streams = False  # Django warns of a body that is not awaited there
+    streams = False  # Django warns about a sync body here
 
     @pytest.fixture
     def table(self, sqlite: str, clock: FakeClock) -> CountedTable:
@@ -134,7 +134,7 @@ class TestDjangoSyncViewsUnderASGI(AdapterConformance):
         return partial(mount_asgi, urls="tests.django_project.urls")
 
 
-# A project of one view.
+# A project with one view.
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -146,7 +146,7 @@ def sessions(table: CountedTable, clock: FakeClock) -> Sessions:
 
 @pytest.fixture(params=["WSGI", "ASGI"])
 def asked(request: pytest.FixtureRequest, sessions: Sessions) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """Return what asks *view* with a *cookie*: the status, and what the cookie that the browser has then opens."""
+    """Return a function that requests *view* with a *cookie*, and returns the status and the browser's new data."""
 
     def ask(view: View, cookie: str = "") -> tuple[int, dict[str, Any]]:
         with override_settings(HOLDALL={"sessions": sessions}, ROOT_URLCONF=(path("", view),)):
@@ -160,14 +160,14 @@ def asked(request: pytest.FixtureRequest, sessions: Sessions) -> Callable[..., t
 
 @pytest.fixture
 def in_transactions(alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each view run in a transaction."""
+    """Run each view in a transaction."""
     monkeypatch.setitem(connections.settings[alias], "ATOMIC_REQUESTS", True)
 
 
 @pytest.mark.usefixtures("in_transactions")
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("end", ["flush", "cycle_key"])
-def test_what_a_view_ends_ahead_of_its_response_stays_ended(
+def test_a_session_ended_before_the_response_stays_ended(
     asked: Any, sessions: Sessions, alias: str, end: str, fails: bool
 ) -> None:
     cookie = init_test_session(sessions, {"n": 1})
@@ -188,7 +188,7 @@ def test_what_a_view_ends_ahead_of_its_response_stays_ended(
 
 
 @pytest.mark.usefixtures("in_transactions")
-def test_whom_a_view_logged_out_elsewhere_stays_logged_out(asked: Any, sessions: Sessions) -> None:
+def test_a_session_revoked_by_a_view_stays_ended(asked: Any, sessions: Sessions) -> None:
     other = init_test_session(sessions, {"user_id": 7})
 
     def view(request: HttpRequest) -> HttpResponse:
@@ -201,9 +201,7 @@ def test_whom_a_view_logged_out_elsewhere_stays_logged_out(asked: Any, sessions:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_what_is_ended_by_a_view_whose_failure_is_let_through_stays_ended(
-    sessions: Sessions, alias: str, is_async: bool
-) -> None:
+def test_a_session_ended_by_a_view_that_fails_stays_ended(sessions: Sessions, alias: str, is_async: bool) -> None:
     cookie = init_test_session(sessions, {"n": 1})
 
     @transaction.atomic(using=alias)
@@ -223,7 +221,7 @@ def test_what_is_ended_by_a_view_whose_failure_is_let_through_stays_ended(
 
 
 @pytest.mark.usefixtures("in_transactions")
-def test_what_comes_with_the_response_is_written_outside_of_the_views_transaction(
+def test_the_commit_is_written_outside_the_views_transaction(
     asked: Any, sessions: Sessions, table: CountedTable
 ) -> None:
     def view(request: HttpRequest) -> HttpResponse:
@@ -234,7 +232,7 @@ def test_what_comes_with_the_response_is_written_outside_of_the_views_transactio
     assert table.transactions == {False}
 
 
-def test_an_async_view_reads_and_writes_outside_of_the_event_loop(asked: Any, sessions: Sessions) -> None:
+def test_an_async_view_reads_and_writes_outside_the_event_loop(asked: Any, sessions: Sessions) -> None:
     cookie = init_test_session(sessions, {"n": 1})
 
     async def view(request: HttpRequest) -> HttpResponse:
@@ -249,7 +247,7 @@ def test_an_async_view_reads_and_writes_outside_of_the_event_loop(asked: Any, se
     assert asked(view, cookie) == (200, {"n": 2, "m": 2})
 
 
-def test_in_an_event_loop_a_session_that_is_not_read_yet_has_the_key_that_it_was_given(sessions: Sessions) -> None:
+def test_in_an_event_loop_an_unread_session_has_the_key_that_it_was_given(sessions: Sessions) -> None:
     key = init_test_session(sessions, {"n": 1}).removeprefix("sid=")
 
     async def look() -> tuple[str | None, Any, str | None]:
@@ -260,7 +258,7 @@ def test_in_an_event_loop_a_session_that_is_not_read_yet_has_the_key_that_it_was
         assert asyncio.run(look()) == (key, 1, key)
 
 
-def test_under_asgi_all_is_called_in_the_thread_of_the_view_and_leaves_no_connection(
+def test_under_asgi_every_call_is_in_the_views_thread_and_no_connection_stays_open(
     sessions: Sessions, table: CountedTable, alias: str
 ) -> None:
     cookie = init_test_session(sessions, {"n": 1})
@@ -285,7 +283,7 @@ def test_under_asgi_all_is_called_in_the_thread_of_the_view_and_leaves_no_connec
     assert [connection.connection for connection in opened] == [None]
 
 
-def test_a_database_that_fails_is_503(asked: Any, table: CountedTable, sessions: Sessions) -> None:
+def test_a_failing_database_is_503(asked: Any, table: CountedTable, sessions: Sessions) -> None:
     cookie = init_test_session(sessions, {"n": 1})
 
     def view(request: HttpRequest) -> HttpResponse:
@@ -314,7 +312,7 @@ def test_clearsessions_clears_the_table(sessions: Sessions, table: CountedTable,
     assert len(table) == 0
 
 
-def test_a_test_case_undoes_what_its_visitors_did(sessions: Sessions, table: CountedTable, alias: str) -> None:
+def test_a_test_case_rolls_back_what_its_visitors_did(sessions: Sessions, table: CountedTable, alias: str) -> None:
     class Visits(TestCase):
         databases = frozenset({alias})
 

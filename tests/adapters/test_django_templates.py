@@ -1,4 +1,4 @@
-"""What a template can do to a session: look at it."""
+"""Test that a template can read a session, and do nothing else with it."""
 
 from tests.django_project.visits import Configure, configure, environment, key_of, requested  # isort: skip
 
@@ -24,7 +24,7 @@ HARMLESS = {
     "copy",
     "decode",
     "exists",
-    "fromkeys",  # makes another dict
+    "fromkeys",  # returns another dict
     "get",
     "get_expire_at_browser_close",
     "get_expiry_age",
@@ -41,14 +41,14 @@ HARMLESS = {
 
 @pytest.fixture(params=["cookie", "table"], autouse=True)
 def stored(request: pytest.FixtureRequest, configure: Configure) -> None:
-    # Django's test client knows the cookie by one name.
+    # Django's test client expects one name for the cookie.
     in_cookie = CookieStore(NativeFormat(SECRET), generations=False)
     store = in_cookie if request.param == "cookie" else TableStore(MemoryTable())
     configure(HOLDALL={"store": store})
 
 
 def shown(source: str, client: Client) -> str:
-    """Return what a page says that is made of the template *source*."""
+    """Return the page rendered from the template *source*."""
     template = engines["django"].from_string(source)
     answer = requested(lambda request: HttpResponse(template.render({"session": request.session}, request)), client)
     return answer.content.decode()
@@ -68,7 +68,7 @@ METHODS = sorted(
 
 
 @pytest.mark.parametrize("kind", [DjangoSession, SessionStore, AdoptedSession])
-def test_every_method_that_is_not_known_to_be_harmless_is_out_of_reach(kind: type) -> None:
+def test_only_methods_known_to_be_harmless_can_be_called(kind: type) -> None:
     found = {
         name
         for name in dir(kind)
@@ -81,7 +81,7 @@ def test_every_method_that_is_not_known_to_be_harmless_is_out_of_reach(kind: typ
     assert found == HARMLESS
 
 
-def test_the_core_s_own_session_stays_as_it_is() -> None:
+def test_the_cores_own_session_is_unchanged() -> None:
     assert not hasattr(Session.logout, "alters_data")
 
 
@@ -101,7 +101,7 @@ def test_a_template_that_names_a_method_changes_nothing(method: str) -> None:
     assert dict(client.session) == {"_auth_user_id": "7", "cart": ["hat"], "login": "yes"}
 
 
-def test_a_template_cannot_end_everybodys_sessions() -> None:
+def test_a_template_cannot_end_all_sessions() -> None:
     client = visitor()
 
     for path in ("sessions.revoke_all", "sessions.close", "sessions.sweep"):
@@ -110,13 +110,13 @@ def test_a_template_cannot_end_everybodys_sessions() -> None:
     assert client.session["cart"] == ["hat"]
 
 
-def test_a_key_is_found_before_a_method() -> None:
+def test_a_key_takes_precedence_over_a_method() -> None:
     client = visitor()
 
     assert shown("{{ session.login }} {{ session.cart.0 }}{% if session.logout %}!{% endif %}", client) == "yes hat"
 
 
-def test_what_templates_ask_of_a_session_is_answered() -> None:
+def test_the_usual_expressions_in_templates_work() -> None:
     client = visitor()
     page = (
         "{% for key, value in session.items %}{{ key }} {% endfor %}{{ session.get_expiry_age }} {{ session.is_empty }}"
@@ -126,7 +126,7 @@ def test_what_templates_ask_of_a_session_is_answered() -> None:
     assert len(shown("{{ session.session_key }}", client)) == 40
 
 
-def test_methods_work_as_ever_for_code() -> None:
+def test_methods_still_work_in_code() -> None:
     def view(request: HttpRequest) -> Any:
         request.session.put("n", 1)
         assert request.session.pop("n") == 1

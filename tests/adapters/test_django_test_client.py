@@ -1,4 +1,4 @@
-"""What tests do to sessions outside of requests: Django's clients save them, and hold the old cookie."""
+"""Test sessions that tests use outside requests: Django's clients save them and keep the old cookie."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -31,7 +31,7 @@ urlpatterns = [path("", show)]
 @pytest.fixture(params=["cookie", "signed", "table"], autouse=True)
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
     table = {"store": "table", "table": request.node.name}
-    # A cookie that is only signed, in Plug's format, is the same again when what it holds is.
+    # A cookie that is only signed, in Plug's format, is identical if its content is.
     signed = {"store": "cookie", "format": "plug", "secret_key_base": SECRET, "signing_salt": "a salt"}
     options = {"cookie": {"store": "cookie"}, "signed": signed, "table": table}[request.param]
     with override_settings(HOLDALL=options, ROOT_URLCONF=__name__):
@@ -54,7 +54,7 @@ def cookie_of(client: Client) -> str:
     return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
-def test_what_is_saved_in_a_clients_session_is_there_in_its_requests() -> None:
+def test_a_save_in_a_clients_session_is_seen_by_its_requests() -> None:
     client = Client()
     for n in (0, 1, 0, 2):
         session = client.session
@@ -65,7 +65,7 @@ def test_what_is_saved_in_a_clients_session_is_there_in_its_requests() -> None:
         assert client.session["n"] == n
 
 
-def test_who_is_put_into_a_clients_session_is_there_in_its_requests() -> None:
+def test_a_login_in_a_clients_session_is_seen_by_its_requests() -> None:
     client = Client()
     session = client.session
     session["_auth_user_id"] = "7"
@@ -76,7 +76,7 @@ def test_who_is_put_into_a_clients_session_is_there_in_its_requests() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_what_is_saved_in_an_awaited_clients_session_is_there_in_its_requests() -> None:
+async def test_a_save_in_an_async_clients_session_is_seen_by_its_requests() -> None:
     client = AsyncClient()
     for n in range(2):
         session = await client.asession()
@@ -88,7 +88,7 @@ async def test_what_is_saved_in_an_awaited_clients_session_is_there_in_its_reque
 
 
 @pytest.mark.parametrize("end", ["flush", "cycle_key", "delete"])
-def test_a_clients_session_that_is_ended_has_ended_in_its_requests(end: str) -> None:
+def test_a_clients_ended_session_has_ended_in_its_requests(end: str) -> None:
     client = Client()
     session = client.session
     session["n"] = 1
@@ -100,7 +100,7 @@ def test_a_clients_session_that_is_ended_has_ended_in_its_requests(end: str) -> 
     assert not SessionStore().exists(cookie_of(client))
 
 
-def test_what_the_application_does_to_another_session_is_as_in_production(store: str) -> None:
+def test_another_sessions_end_by_the_application_works_as_in_production(store: str) -> None:
     client = Client()
     session = client.session
     session["n"] = 1
@@ -116,7 +116,7 @@ def test_what_the_application_does_to_another_session_is_as_in_production(store:
     assert seen_by(client) == ({} if store == "table" else {"n": 1})
 
 
-def test_where_no_tests_run_a_cookie_stands_for_what_it_holds(store: str) -> None:
+def test_outside_tests_a_save_does_not_change_the_content_of_an_old_cookie(store: str) -> None:
     client = Client()
     session = client.session
     teardown_test_environment()
@@ -129,7 +129,7 @@ def test_where_no_tests_run_a_cookie_stands_for_what_it_holds(store: str) -> Non
     assert seen_by(client) == ({"n": 1} if store == "table" else {})
 
 
-def test_of_what_was_saved_the_last_thousand_are_remembered() -> None:
+def test_the_last_thousand_saves_are_remembered() -> None:
     for n in range(1001):
         test_client.note(f"before {n}", f"after {n}")
 
@@ -137,7 +137,7 @@ def test_of_what_was_saved_the_last_thousand_are_remembered() -> None:
     assert test_client.latest("before 1") == "after 1"
 
 
-# A cookie that is put into request.COOKIES.
+# Cookies that are put into request.COOKIES.
 
 
 def stored() -> str:
@@ -148,21 +148,21 @@ def stored() -> str:
 
 
 @pytest.mark.parametrize("factory", [RequestFactory(), AsyncRequestFactory()], ids=["WSGI", "ASGI"])
-def test_a_cookie_that_is_put_among_the_requests_own_is_taken(factory: RequestFactory) -> None:
+def test_a_cookie_put_into_the_requests_cookies_is_used(factory: RequestFactory) -> None:
     request = factory.get("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = stored()
 
     assert SessionMiddleware(show)(request).content == b"{'n': 1}"
 
 
-def test_a_cookie_that_was_sent_is_taken_when_others_have_looked_at_it() -> None:
+def test_a_cookie_that_was_sent_is_used_after_others_have_read_the_cookies() -> None:
     request = RequestFactory().get("/", headers={"cookie": f"a=b; {settings.SESSION_COOKIE_NAME}={stored()}"})
     assert request.COOKIES["a"] == "b"
 
     assert SessionMiddleware(show)(request).content == b"{'n': 1}"
 
 
-def test_other_cookies_among_the_requests_own_make_no_session() -> None:
+def test_other_cookies_in_the_requests_cookies_make_no_session() -> None:
     request = RequestFactory().get("/")
     request.COOKIES["a"] = stored()
 

@@ -1,4 +1,4 @@
-"""The adapter for FastAPI and Starlette: the suite of all adapters, and what only ASGI can do."""
+"""The adapter for FastAPI and Starlette: the adapter suite, and features that only ASGI has."""
 
 import asyncio
 import json
@@ -91,7 +91,7 @@ def scripted(sessions: Sessions, also: Sequence[Sessions] = ()) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, sessions=sessions, also=also)])
 
 
-# What is below speaks ASGI itself, in asyncio and in trio.
+# The tests below speak ASGI themselves, in asyncio and in trio.
 
 pytestmark = pytest.mark.filterwarnings("error")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -137,7 +137,7 @@ class Wire:
 
     @property
     def cookie(self) -> bytes:
-        """The cookie that was set, as the browser sends it back."""
+        """Return the cookie that was set, as the browser sends it back."""
         (line,) = self.all(b"set-cookie")
         return line.partition(b";")[0]
 
@@ -170,7 +170,7 @@ async def request(app: ASGIApp, *cookies: bytes, path: str = "/", wire: Wire | N
     try:
         await app(scope, wire.receive, wire.send)
     except Exception as exc:  # noqa: BLE001  # a server survives whatever its application raises
-        # Older Starlettes let their streams' task groups show.
+        # Older versions of Starlette let their streams' exception groups through.
         wire.error = exc.exceptions[0] if isinstance(exc, ExceptionGroup) else exc
     return wire
 
@@ -197,7 +197,7 @@ async def answer_with_session(request: Request) -> Response:
 
 
 def kept(sessions: Sessions, **data: Any) -> bytes:
-    """Return the cookie of a session that is there already."""
+    """Return the cookie of an existing session."""
     session = sessions.fetch()
     session.update(data)
     return f"{sessions.key}={sessions.commit(session).cookie}".encode()
@@ -208,7 +208,7 @@ def looked_up(sessions: Sessions, cookie: bytes) -> dict[str, Any]:
 
 
 class AwaitedTable:
-    """A table in memory that is awaited, as those behind a network are; *steps* counts what was asked of it."""
+    """An async table in memory that waits like one behind a network; *steps* counts the calls."""
 
     leaves_process = False
 
@@ -245,12 +245,12 @@ class AwaitedTable:
 
     @property
     def sessions(self) -> Sessions:
-        """Those of the same rows, for a test to look from outside."""
+        """Return sessions over the same rows, for a test to check from outside."""
         return Sessions(TableStore(self.table), key="sid", principal_key="user_id")
 
 
 class BlockingTable(MemoryTable):
-    """A table whose calls have to be made in a thread; it notes in which they were."""
+    """A table whose calls must be made in a thread; it notes their threads."""
 
     blocking_reads = blocking_writes = True
 
@@ -282,14 +282,14 @@ class BrokenTable(MemoryTable):
         return super().__getattribute__(name)
 
     def _fail(self, *args: Any, **options: Any) -> Any:
-        msg = "the backend is away"
+        msg = "the backend is down"
         raise StoreError(msg)
 
 
 class TestReading:
     pytestmark = pytest.mark.anyio
 
-    async def test_a_store_that_is_awaited_is_read_before_the_handler_runs(self) -> None:
+    async def test_an_async_store_is_read_before_the_handler_runs(self) -> None:
         rows = AwaitedTable()
         cookie = kept(rows.sessions, n=1)
         seen: list[list[str]] = []
@@ -303,14 +303,14 @@ class TestReading:
         assert json.loads(wire.body) == {"n": 1}
         assert seen == [["read"]]
 
-    async def test_without_our_cookie_no_store_is_asked(self) -> None:
+    async def test_without_our_cookie_the_store_is_not_called(self) -> None:
         rows = AwaitedTable()
 
         wire = await request(served(answer_with_session, Sessions(TableStore(rows), key="sid")), b"other=1")
 
         assert (wire.body, rows.steps) == (b"{}", [])
 
-    async def test_a_store_that_blocks_is_read_and_written_in_another_thread(self) -> None:
+    async def test_a_blocking_store_is_read_and_written_in_another_thread(self) -> None:
         rows = BlockingTable()
         sessions = Sessions(TableStore(rows), key="sid")
 
@@ -325,12 +325,12 @@ class TestReading:
         assert len(rows.threads) == 2
         assert threading.get_ident() not in rows.threads
 
-    async def test_several_cookie_headers_are_one(self, in_cookie: Sessions) -> None:
+    async def test_several_cookie_headers_count_as_one(self, in_cookie: Sessions) -> None:
         wire = await request(served(answer_with_session, in_cookie), b"a=1", kept(in_cookie, n=1), b"b=2")
 
         assert json.loads(wire.body) == {"n": 1}
 
-    async def test_explicit_reads_nothing_before_it_is_fetched(self) -> None:
+    async def test_with_fetch_explicit_nothing_is_read_before_the_fetch(self) -> None:
         rows = AwaitedTable()
         cookie = kept(rows.sessions, n=1)
 
@@ -347,7 +347,7 @@ class TestReading:
         assert (wire.error, json.loads(wire.body)) == (None, {"n": 1})
         assert rows.steps == ["read"]
 
-    async def test_explicit_leaves_a_request_alone_that_never_fetches(self) -> None:
+    async def test_with_fetch_explicit_a_request_that_never_fetches_is_left_alone(self) -> None:
         rows = AwaitedTable()
         cookie = kept(rows.sessions, n=1)
 
@@ -359,7 +359,7 @@ class TestReading:
 
         assert (wire.status, wire.all(b"vary"), rows.steps) == (200, [], [])
 
-    async def test_a_parameter_of_type_session_dep_fetches_where_fetching_is_explicit(self) -> None:
+    async def test_a_session_dep_parameter_fetches_with_fetch_explicit(self) -> None:
         rows = AwaitedTable()
         app = FastAPI()
         app.add_middleware(SessionMiddleware, sessions=Sessions(TableStore(rows), key="sid"), fetch="explicit")
@@ -372,7 +372,7 @@ class TestReading:
 
         assert wire.body == b"7"
 
-    def test_another_way_to_fetch_is_refused(self, in_cookie: Sessions) -> None:
+    def test_an_unknown_fetch_option_is_refused(self, in_cookie: Sessions) -> None:
         with pytest.raises(ConfigurationError, match="neither 'auto' nor 'explicit'"):
             SessionMiddleware(Starlette(), in_cookie, fetch="lazy")
 
@@ -380,7 +380,7 @@ class TestReading:
 class TestHeaders:
     pytestmark = pytest.mark.anyio
 
-    async def test_one_response_object_for_all_visitors_carries_nobodys_cookie(self, in_cookie: Sessions) -> None:
+    async def test_a_response_object_shared_by_all_visitors_carries_no_ones_cookie(self, in_cookie: Sessions) -> None:
         shared = PlainTextResponse("welcome")
 
         async def handler(request: Request) -> Response:
@@ -435,7 +435,7 @@ class TestHeaders:
             ({"status": 304}, []),
         ],
     )
-    async def test_a_body_of_unsaid_length_may_yet_read_the_session(
+    async def test_a_body_of_unknown_length_may_still_read_the_session(
         self, in_cookie: Sessions, start: Message, expected: list[bytes]
     ) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -446,7 +446,7 @@ class TestHeaders:
 
         assert wire.all(b"vary") == expected
 
-    async def test_what_goes_before_the_headers_leaves_the_session_open(self, in_cookie: Sessions) -> None:
+    async def test_messages_before_the_headers_leave_the_session_open(self, in_cookie: Sessions) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.debug", "info": {}})
             scope["session"]["n"] = 1
@@ -457,7 +457,7 @@ class TestHeaders:
 
         assert looked_up(in_cookie, wire.cookie) == {"n": 1}
 
-    async def test_the_lifespan_passes_by(self, in_cookie: Sessions) -> None:
+    async def test_the_lifespan_is_passed_through(self, in_cookie: Sessions) -> None:
         scopes: list[Scope] = []
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -471,7 +471,7 @@ class TestHeaders:
 class TestLateChanges:
     pytestmark = pytest.mark.anyio
 
-    async def test_what_a_stream_changes_is_saved_before_its_end_is_told(self, in_table: Sessions) -> None:
+    async def test_a_change_in_a_stream_is_saved_before_its_end_is_sent(self, in_table: Sessions) -> None:
         cookie = kept(in_table, n=1)
 
         async def handler(request: Request) -> Response:
@@ -511,7 +511,7 @@ class TestLateChanges:
 
         assert looked_up(in_table, cookie) == {"n": 2}
 
-    async def test_a_stream_that_fails_saves_nothing_but_ends_what_was_to_end(
+    async def test_a_failing_stream_saves_nothing_but_ends_a_dropped_session(
         self, in_table: Sessions, table: MemoryTable
     ) -> None:
         saved, dropped = kept(in_table, n=1), kept(in_table, n=1)
@@ -533,7 +533,7 @@ class TestLateChanges:
         assert looked_up(in_table, saved) == {"n": 1}
         assert len(table) == 1
 
-    async def test_what_a_background_task_changes_is_saved(self, in_table: Sessions) -> None:
+    async def test_a_background_tasks_change_is_saved(self, in_table: Sessions) -> None:
         cookie = kept(in_table, n=1)
 
         async def handler(request: Request) -> Response:
@@ -564,7 +564,7 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("verb", "waits"), [("read", False), ("read", True), ("replace", False), ("replace", True)]
     )
-    async def test_a_backend_that_is_away_is_a_503(
+    async def test_a_backend_that_is_down_is_a_503(
         self, verb: str, waits: bool, caplog: pytest.LogCaptureFixture
     ) -> None:
         rows = BrokenTable(verb, waits=waits)
@@ -579,9 +579,9 @@ class TestFailures:
         wire = await request(served(handler, sessions), cookie)
 
         assert (wire.status, wire.body, wire.error) == (503, b"Service Unavailable", None)
-        assert "the backend is away" in caplog.text
+        assert "the backend is down" in caplog.text
 
-    async def test_an_application_may_answer_a_store_error_of_its_handler_itself(self) -> None:
+    async def test_an_application_may_handle_its_handlers_store_error_itself(self) -> None:
         rows = BrokenTable("read")
         sessions = Sessions(TableStore(rows), key="sid")
         cookie = kept(sessions, n=1)
@@ -595,7 +595,7 @@ class TestFailures:
 
         assert (await request(app, cookie)).body == b"sorry"
 
-    async def test_a_store_error_at_the_commit_is_a_503_whatever_it_was_dressed_in(self) -> None:
+    async def test_a_store_error_at_the_commit_is_a_503_however_the_application_handles_it(self) -> None:
         rows = BrokenTable("insert")
         app = served(_put_n, Sessions(TableStore(rows), key="sid"))
         rows.broken = True
@@ -603,12 +603,12 @@ class TestFailures:
         async def sorry(request: Request, exc: Exception) -> Response:
             return PlainTextResponse("sorry", 200)
 
-        # Starlette has seen the response start by then, and raises a RuntimeError of its own.
+        # By then Starlette has seen the response start, and raises its own RuntimeError.
         app.add_exception_handler(StoreError, sorry)
 
         assert (await request(app)).status == 503
 
-    async def test_a_lost_write_is_a_409_if_it_is_to_be_told(self, table: MemoryTable) -> None:
+    async def test_a_lost_write_is_a_409_if_configured(self, table: MemoryTable) -> None:
         sessions = Sessions(TableStore(table), key="sid", on_lost_write="raise")
         cookie = kept(sessions, n=1)
 
@@ -639,10 +639,10 @@ class TestFailures:
         wire = await request(served(handler, sessions), cookie)
 
         assert isinstance(wire.error, StoreError)
-        # The body has no end: the client can see that something was lost.
+        # The body has no end, so the client can see that something was lost.
         assert [message.get("more_body") for message in wire.sent[1:]] == [True]
 
-    async def test_what_no_cookie_can_hold_is_raised_before_anything_is_sent(self, in_cookie: Sessions) -> None:
+    async def test_an_oversized_cookie_is_raised_before_anything_is_sent(self, in_cookie: Sessions) -> None:
         async def handler(request: Request) -> Response:
             request.session["text"] = "x" * 5000
             return PlainTextResponse("ok")
@@ -653,7 +653,7 @@ class TestFailures:
         assert (wire.status, wire.all(b"set-cookie")) == (500, [])
 
     @pytest.mark.parametrize("end", ["drop", "logout"])
-    async def test_a_handler_that_fails_has_ended_the_session_it_meant_to(
+    async def test_a_failing_handler_has_still_ended_the_session_that_it_dropped(
         self, in_table: Sessions, table: MemoryTable, end: str
     ) -> None:
         cookie = kept(in_table, user_id=7)
@@ -670,7 +670,7 @@ class TestFailures:
         assert isinstance(wire.error, KeyError)
         assert (wire.status, len(table)) == (500, 0)
 
-    async def test_around_the_application_the_answer_to_a_failure_takes_the_cookie_away(
+    async def test_around_the_whole_application_the_failure_response_removes_the_cookie(
         self, in_table: Sessions, table: MemoryTable
     ) -> None:
         async def handler(request: Request) -> Response:
@@ -683,7 +683,7 @@ class TestFailures:
         assert isinstance(wire.error, KeyError)
         assert (wire.status, wire.cookie, len(table)) == (500, b"sid=", 0)
 
-    async def test_a_handler_that_fails_leaves_the_session_as_it_was(self, in_table: Sessions) -> None:
+    async def test_a_failing_handler_leaves_the_session_unchanged(self, in_table: Sessions) -> None:
         cookie = kept(in_table, n=1)
 
         async def handler(request: Request) -> Response:
@@ -695,7 +695,7 @@ class TestFailures:
 
         assert looked_up(in_table, cookie) == {"n": 1}
 
-    async def test_the_first_failure_is_told_where_ending_the_session_fails_too(
+    async def test_the_first_failure_is_raised_if_ending_the_session_fails_too(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         rows = BrokenTable("remove")
@@ -712,7 +712,7 @@ class TestFailures:
         assert isinstance(wire.error, KeyError)
         assert "could not be ended" in caplog.text
 
-    async def test_an_application_that_never_answers_has_ended_the_session_it_meant_to(
+    async def test_an_application_that_never_responds_has_still_ended_the_session_that_it_dropped(
         self, in_table: Sessions, table: MemoryTable
     ) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -722,7 +722,7 @@ class TestFailures:
 
         assert len(table) == 0
 
-    async def test_a_response_for_an_exception_is_a_response_like_any(self, in_table: Sessions) -> None:
+    async def test_a_response_to_an_exception_is_treated_like_any_other(self, in_table: Sessions) -> None:
         cookie = kept(in_table, n=1)
         app = FastAPI()
         app.add_middleware(SessionMiddleware, sessions=in_table)
@@ -743,7 +743,7 @@ async def _put_n(request: Request) -> Response:
 
 
 class TestCancellation:
-    """A visitor who leaves in the middle of a renewal has the old session or the new one."""
+    """A visitor who disconnects in the middle of a renewal has the old session or the new one."""
 
     pytestmark = pytest.mark.anyio
 
@@ -793,8 +793,8 @@ class TestCancellation:
         assert task.cancelled()
         assert [each.is_tombstone for each in rows.table.find(owner("7", "", "sid"))].count(False) == 1
 
-    @pytest.mark.parametrize("started", [False, True], ids=["before the headers", "while the body goes"])
-    async def test_cancelled_after_a_logout_the_session_has_ended(self, rows: AwaitedTable, started: bool) -> None:
+    @pytest.mark.parametrize("started", [False, True], ids=["before the headers", "during the body"])
+    async def test_a_session_has_ended_if_cancelled_after_a_logout(self, rows: AwaitedTable, started: bool) -> None:
         async def handler(request: Request) -> Response:
             request.session.logout()
             scope.cancel()
@@ -820,7 +820,7 @@ class TestCancellation:
         assert len(rows.table.find(owner("7", "", "sid"))) == 0
 
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-    async def test_cancelled_as_a_task_after_a_logout_the_session_has_ended(self, rows: AwaitedTable) -> None:
+    async def test_a_session_has_ended_if_cancelled_as_a_task_after_a_logout(self, rows: AwaitedTable) -> None:
         async def cancel(at: str) -> None:
             if at == "remove":
                 task.cancel()
@@ -843,7 +843,7 @@ class TestCancellation:
         assert task.cancelled()
         assert len(rows.table.find(owner("7", "", "sid"))) == 0
 
-    async def test_a_plain_write_is_forgotten_then(self, in_table: Sessions) -> None:
+    async def test_a_cancelled_requests_plain_write_is_discarded(self, in_table: Sessions) -> None:
         async def handler(request: Request) -> Response:
             request.session["n"] = 2
             scope.cancel()
@@ -856,7 +856,7 @@ class TestCancellation:
 
         assert looked_up(in_table, cookie) == {"n": 1}
 
-    async def test_the_cancellation_is_told_where_ending_the_session_fails(
+    async def test_the_cancellation_is_raised_if_ending_the_session_fails(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async def handler(request: Request) -> Response:
@@ -875,7 +875,7 @@ class TestCancellation:
         assert scope.cancelled_caught
         assert "could not be ended" in caplog.text
 
-    async def test_the_cancellation_of_a_body_is_told_where_its_changes_cannot_be_stored(
+    async def test_the_cancellation_of_a_body_is_raised_if_its_changes_cannot_be_stored(
         self, in_table: Sessions, caplog: pytest.LogCaptureFixture
     ) -> None:
         cookie = kept(in_table, tags=[])
@@ -931,7 +931,7 @@ class TestWebSockets:
         assert b"; secure" in wire.all(b"set-cookie")[0]
         assert looked_up(in_cookie, wire.cookie) == {"n": 1}
 
-    async def test_a_row_takes_changes_until_the_close_is_told(self, in_table: Sessions) -> None:
+    async def test_a_row_takes_changes_until_the_close_is_sent(self, in_table: Sessions) -> None:
         cookie = kept(in_table, n=1)
 
         async def handler(websocket: WebSocket) -> None:
@@ -951,7 +951,7 @@ class TestWebSockets:
             ("websocket.close", 2),
         ]
 
-    async def test_a_visitor_who_leaves_is_no_failure(self, in_table: Sessions) -> None:
+    async def test_a_visitor_who_disconnects_is_not_a_failure(self, in_table: Sessions) -> None:
         cookie = kept(in_table, n=1)
 
         async def handler(websocket: WebSocket) -> None:
@@ -975,7 +975,7 @@ class TestWebSockets:
 
         assert isinstance(wire.error, ResponseStartedError)
 
-    async def test_a_refusal_saves_what_a_row_can_take(self, in_table: Sessions) -> None:
+    async def test_a_refusal_saves_changes_to_a_row(self, in_table: Sessions) -> None:
         cookie = kept(in_table, n=1)
 
         async def handler(websocket: WebSocket) -> None:
@@ -987,7 +987,7 @@ class TestWebSockets:
         assert wire.kinds == ["websocket.close"]
         assert looked_up(in_table, cookie) == {"n": 2}
 
-    async def test_a_refusal_that_is_a_response_carries_the_cookie(self, in_cookie: Sessions) -> None:
+    async def test_a_refusal_with_a_response_carries_the_cookie(self, in_cookie: Sessions) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             scope["session"]["n"] = 1
             await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
@@ -1005,7 +1005,7 @@ class TestWebSockets:
             ({"websocket.http.response": {}}, ["websocket.http.response.start", "websocket.http.response.body"]),
         ],
     )
-    async def test_a_backend_that_is_away_refuses_the_handshake(self, extensions: Any, kinds: list[str]) -> None:
+    async def test_a_backend_that_is_down_refuses_the_handshake(self, extensions: Any, kinds: list[str]) -> None:
         rows = BrokenTable("read", waits=True)
         sessions = Sessions(TableStore(rows), key="sid")
         cookie = kept(sessions, n=1)
@@ -1035,9 +1035,7 @@ class TestWebSockets:
 class TestSeveral:
     pytestmark = pytest.mark.anyio
 
-    async def test_a_mounted_application_has_a_session_of_its_own(
-        self, in_table: Sessions, in_cookie: Sessions
-    ) -> None:
+    async def test_a_mounted_application_has_its_own_session(self, in_table: Sessions, in_cookie: Sessions) -> None:
         async def outside(scope: Scope, receive: Receive, send: Send) -> None:
             scope["session"]["n"] = "outer"
             await inner(scope, receive, send)
@@ -1056,7 +1054,7 @@ class TestSeveral:
         assert looked_up(in_table, cookies[b"sid"]) == {"n": "outer"}
         assert looked_up(in_cookie, cookies[b"_shop"]) == {"n": "inner"}
 
-    async def test_the_same_sessions_twice_are_one(self, in_table: Sessions) -> None:
+    async def test_the_same_sessions_twice_count_as_one(self, in_table: Sessions) -> None:
         async def between(scope: Scope, receive: Receive, send: Send) -> None:
             scope["session"]["outer"] = 1
             await served(_put_n, in_table)(scope, receive, send)
@@ -1103,7 +1101,7 @@ class TestVerbs:
 
         assert looked_up(in_table, cookie) == {}
 
-    async def test_a_sync_handler_uses_them_as_well(self, in_table: Sessions) -> None:
+    async def test_a_sync_handler_can_use_them_too(self, in_table: Sessions) -> None:
         app = FastAPI()
         app.add_middleware(SessionMiddleware, sessions=in_table)
 
@@ -1121,7 +1119,7 @@ class TestVerbs:
         assert json.loads(wire.body) == {"session": {"user_id": 7, "seen": True}, "user_id": 7}
         assert looked_up(in_table, cookie)["seen"] is True
 
-    async def test_without_the_middleware_they_say_what_to_do(self) -> None:
+    async def test_without_the_middleware_they_explain_what_to_do(self) -> None:
         async def handler(request: Request) -> Response:
             with pytest.raises(ConfigurationError, match="add_middleware"):
                 await fetch_session(request)
@@ -1146,7 +1144,7 @@ def running(app: ASGIApp) -> Iterator[int]:
             thread.join()
 
 
-def test_a_real_server_streams_and_the_next_request_sees_what_was_changed(in_table: Sessions) -> None:
+def test_a_real_server_streams_and_the_next_request_sees_the_changes(in_table: Sessions) -> None:
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=in_table)
 

@@ -1,4 +1,4 @@
-"""``session.atomic_update`` in the handlers of FastAPI: awaited and in threads, under asyncio and trio."""
+"""``session.atomic_update`` in FastAPI's handlers: async and in threads, under asyncio and trio."""
 
 import threading
 from typing import Any
@@ -28,7 +28,7 @@ def sessions(request: pytest.FixtureRequest) -> tuple[Sessions, str]:
 
 
 @pytest.mark.parametrize("handler", ["awaited", "in a thread"])
-async def test_of_the_counts_of_requests_at_once_none_is_lost(sessions: tuple[Sessions, str], handler: str) -> None:
+async def test_no_count_of_concurrent_requests_is_lost(sessions: tuple[Sessions, str], handler: str) -> None:
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=sessions[0])
 
@@ -75,7 +75,7 @@ async def test_as_many_threads_as_there_are_can_wait_at_once() -> None:
     assert sessions.fetch(header)["n"] == CLIENTS
 
 
-async def test_an_event_loop_is_not_held_up_while_a_table_blocks() -> None:
+async def test_an_event_loop_continues_while_a_table_blocks() -> None:
     goes_on = threading.Event()
 
     class Waiting(MemoryTable):
@@ -108,7 +108,7 @@ def increment(count: int) -> int:
 
 
 async def answers(app: ASGIApp, cookie: str) -> list[bytes]:
-    """Return what many requests at once, all with this *cookie*, are answered."""
+    """Return the responses to many concurrent requests that all have this *cookie*."""
     bodies: list[bytes] = []
 
     async def ask() -> None:

@@ -1,4 +1,4 @@
-"""Requests that last: what is saved and seen before they end."""
+"""Long requests: what is saved and visible before they end."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +33,7 @@ def table() -> MemoryTable:
 
 @pytest.fixture
 def outside(table: MemoryTable) -> Sessions:
-    """What a test looks at the table with."""
+    """Return the sessions with which a test reads the table from outside."""
     return Sessions(TableStore(table), key="sid", principal_key="user_id")
 
 
@@ -50,14 +50,14 @@ def in_cookie() -> Sessions:
 
 
 def change(sessions: Sessions, cookie: bytes, **data: Any) -> None:
-    """Let another request put *data*."""
+    """Put *data* in another request."""
     session = sessions.fetch(cookie.decode())
     session.update(data)
     sessions.commit(session)
 
 
 class TestSaving:
-    async def test_a_websocket_saves_while_it_lasts(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_websocket_saves_while_it_is_open(self, sessions: Sessions, outside: Sessions) -> None:
         cookie = kept(outside, n=1)
         seen = []
 
@@ -91,9 +91,7 @@ class TestSaving:
         assert looked_up(outside, wire.cookie) == {"n": 2}
 
     @pytest.mark.parametrize("call", ["save", "reload", "atomic_update"])
-    async def test_a_call_without_await_is_an_error_of_the_request(
-        self, sessions: Sessions, outside: Sessions, call: str
-    ) -> None:
+    async def test_a_call_without_await_is_an_error(self, sessions: Sessions, outside: Sessions, call: str) -> None:
         cookie = kept(outside, n=1)
 
         async def handler(websocket: WebSocket) -> None:
@@ -109,7 +107,7 @@ class TestSaving:
         assert f"write `await session.{call}(…)`" in str(error)
         assert looked_up(outside, cookie) == {"n": 1}
 
-    async def test_a_body_of_events_saves_while_it_is_sent(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_an_event_stream_saves_while_it_is_sent(self, sessions: Sessions, outside: Sessions) -> None:
         cookie = kept(outside, n=1)
 
         async def handler(request: Request) -> Response:
@@ -123,7 +121,7 @@ class TestSaving:
 
         assert (await request(served(handler, sessions), cookie)).body == b"23"
 
-    async def test_a_body_that_is_not_async_saves_from_its_thread(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_sync_body_saves_from_its_thread(self, sessions: Sessions, outside: Sessions) -> None:
         cookie = kept(outside, n=1)
         app = FastAPI()
         app.add_middleware(SessionMiddleware, sessions=sessions)
@@ -144,7 +142,7 @@ class TestSaving:
 
         assert (await request(app, cookie)).body == b"[3, 1]"
 
-    async def test_a_logout_by_websocket_is_saved_at_once(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_a_logout_through_a_websocket_is_saved_at_once(self, sessions: Sessions, outside: Sessions) -> None:
         cookie = kept(outside, user_id=7)
         left: list[Any] = []
 
@@ -158,7 +156,7 @@ class TestSaving:
 
         assert left == [[]]
 
-    async def test_a_cookie_takes_nothing_after_the_handshake(self, in_cookie: Sessions) -> None:
+    async def test_a_cookie_takes_no_changes_after_the_handshake(self, in_cookie: Sessions) -> None:
         async def handler(websocket: WebSocket) -> None:
             cart = websocket.session["cart"] = ["hat"]
             await websocket.session.save()
@@ -172,7 +170,7 @@ class TestSaving:
 
         assert (looked_up(in_cookie, wire.cookie), wire.error) == ({"cart": ["hat"]}, None)
 
-    async def test_what_is_saved_too_late_can_be_an_error(self, table: MemoryTable, outside: Sessions) -> None:
+    async def test_a_late_save_can_be_an_error(self, table: MemoryTable, outside: Sessions) -> None:
         cookie = kept(outside, user_id=7)
 
         async def handler(websocket: WebSocket) -> None:
@@ -187,7 +185,7 @@ class TestSaving:
 
 
 class TestLateChanges:
-    async def test_what_is_changed_after_a_file_is_refused_or_saved(
+    async def test_a_change_after_a_file_is_refused_or_saved(
         self, sessions: Sessions, outside: Sessions, in_cookie: Sessions, tmp_path: Path
     ) -> None:
         file = tmp_path / "file"
@@ -208,9 +206,7 @@ class TestLateChanges:
         assert (saved.body, looked_up(outside, cookie)) == (b"a file", {"n": 2})
         assert isinstance(refused.error, ResponseStartedError)
 
-    async def test_what_a_background_task_that_is_not_async_changes_is_saved(
-        self, sessions: Sessions, outside: Sessions
-    ) -> None:
+    async def test_a_sync_background_tasks_change_is_saved(self, sessions: Sessions, outside: Sessions) -> None:
         app = FastAPI()
         app.add_middleware(SessionMiddleware, sessions=sessions)
 

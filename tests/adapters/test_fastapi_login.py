@@ -1,4 +1,4 @@
-"""Who is logged in, for FastAPI's dependencies, for Starlette's middleware, and in OpenAPI."""
+"""The current user in FastAPI's dependencies, in Starlette's middleware, and in OpenAPI."""
 
 from typing import Annotated, Any
 
@@ -105,7 +105,7 @@ async def load_later(principal: str) -> Account | None:
 
 
 @pytest.mark.parametrize("load", [load_later, lambda principal: Account("Ada") if principal == "7" else None])
-def test_a_user_of_ones_own_is_loaded_and_one_who_is_not_known_is_nobody(sessions: Sessions, load: Any) -> None:
+def test_a_custom_user_is_loaded_and_an_unknown_one_is_anonymous(sessions: Sessions, load: Any) -> None:
     client = TestClient(make_app(sessions, load_user=load, scopes=("authenticated", "staff")))
 
     client.get("/login/user_id/7")

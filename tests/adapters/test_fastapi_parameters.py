@@ -1,4 +1,4 @@
-"""What a handler can ask for besides the session: typed values of it, and messages for the page that is shown next."""
+"""A handler's other parameters: typed values of the session, and messages for the next page."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -62,9 +62,7 @@ def get(browser: Browser, path: str) -> Any:
 class TestTyped:
     pytest.importorskip("msgspec", reason="typed sessions need pydantic 2 or msgspec")
 
-    def test_a_handlers_parameter_is_a_typed_value_whose_changes_are_saved(
-        self, app: FastAPI, browser: Browser
-    ) -> None:
+    def test_a_typed_parameters_changes_are_saved(self, app: FastAPI, browser: Browser) -> None:
         @app.get("/add")
         async def add(cart: CartDep) -> int:
             cart.items.append("hat")
@@ -73,7 +71,7 @@ class TestTyped:
         assert [get(browser, "/add") for _ in range(3)] == [1, 2, 3]
         assert get(browser, "/data") == {"cart": {"items": ["hat"] * 3}}
 
-    def test_the_same_value_reaches_handler_and_dependencies(self, app: FastAPI, browser: Browser) -> None:
+    def test_handler_and_dependencies_share_the_typed_value(self, app: FastAPI, browser: Browser) -> None:
         def with_gift(cart: CartDep) -> Cart:
             cart.items.append("gift")
             return cart
@@ -86,7 +84,7 @@ class TestTyped:
         assert get(browser, "/add") is True
         assert get(browser, "/data") == {"cart": {"items": ["gift", "hat"]}}
 
-    def test_one_handler_may_ask_for_several_and_for_the_session_itself(self, app: FastAPI, browser: Browser) -> None:
+    def test_one_handler_may_have_several_and_the_session_itself(self, app: FastAPI, browser: Browser) -> None:
         @app.get("/add")
         async def add(
             shop: TypedSession[Shop],
@@ -105,7 +103,7 @@ class TestTyped:
         assert get(browser, "/add") == "dark"
         assert get(browser, "/data") == {"visits": 1, "cart": {"items": ["hat"]}, "tags": ["new"]}
 
-    def test_typed_sessions_of_several_types_do_not_meet(self, app: FastAPI, browser: Browser) -> None:
+    def test_typed_sessions_of_several_types_are_independent(self, app: FastAPI, browser: Browser) -> None:
         @dataclass
         class Other:
             theme: str = "dark"
@@ -120,7 +118,9 @@ class TestTyped:
 
         assert [get(browser, "/shop"), get(browser, "/other")] == ["Shop", "Other"]
 
-    def test_a_value_that_does_not_fit_is_no_failure(self, app: FastAPI, browser: Browser, sessions: Sessions) -> None:
+    def test_a_value_that_does_not_fit_is_not_a_failure(
+        self, app: FastAPI, browser: Browser, sessions: Sessions
+    ) -> None:
         @app.get("/spoil")
         async def spoil(session: SessionDep) -> None:
             session["cart"] = "a text"
@@ -132,7 +132,7 @@ class TestTyped:
         get(browser, "/spoil")
         assert get(browser, "/count") == 0
 
-    def test_it_is_fetched_where_nothing_else_has_fetched_it(self, sessions: Sessions) -> None:
+    def test_a_typed_parameter_fetches_the_session_if_necessary(self, sessions: Sessions) -> None:
         app = FastAPI()
         app.add_middleware(SessionMiddleware, sessions=sessions, fetch="explicit")
 
@@ -172,7 +172,7 @@ class TestFlash:
     @pytest.fixture(autouse=True)
     def _app(self, flashing: FastAPI) -> None: ...
 
-    def test_messages_are_shown_once_in_their_order(self, browser: Browser) -> None:
+    def test_messages_are_shown_once_in_order(self, browser: Browser) -> None:
         get(browser, "/flash/saved/message")
         get(browser, "/flash/refused/error")
         expected = [["saved", "refused"], [["message", "saved"], ["error", "refused"]], ["refused"]]
@@ -180,11 +180,11 @@ class TestFlash:
         assert get(browser, "/flashes") == [[], [], []]
         assert get(browser, "/data") == {}
 
-    def test_asking_for_messages_where_none_are_begins_no_session(self, browser: Browser) -> None:
+    def test_reading_messages_when_there_are_none_begins_no_session(self, browser: Browser) -> None:
         assert get(browser, "/flashes") == [[], [], []]
         assert browser.jar == []
 
-    def test_flask_and_fastapi_show_each_others(self, browser: Browser, sessions: Sessions) -> None:
+    def test_flask_and_fastapi_show_each_others_messages(self, browser: Browser, sessions: Sessions) -> None:
         app = flask.Flask(__name__)
         Holdall(app, sessions)
 

@@ -1,4 +1,4 @@
-"""No visitor waits for an import: what requests need is loaded when an application is set up."""
+"""Test that no visitor waits for an import: modules that requests need are loaded during setup."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ PROGRAM = Path(__file__).with_name("first_requests.py")
 @pytest.mark.parametrize("store", ["cookie", "memory", "sqlite"])
 @pytest.mark.parametrize("framework", ["django", "fastapi", "flask"])
 def test_the_first_requests_import_nothing(framework: str, store: str) -> None:
-    # What measures the tests would measure this program too, and bring its own modules.
+    # Coverage would measure this program too, and import its own modules there.
     alone = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
     done = subprocess.run(

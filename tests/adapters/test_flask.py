@@ -1,4 +1,4 @@
-"""The adapter for Flask: the suite of all adapters, and what only a Flask application has."""
+"""The adapter for Flask: the adapter suite, and features that only a Flask application has."""
 
 import http.client
 import logging
@@ -55,7 +55,7 @@ class TestFlask(AdapterConformance):
 
 
 def application(sessions: Sessions | None = None, /, **config: Any) -> Flask:
-    """Return an application that counts, at /count, and says what it has, at /."""
+    """Return an application that counts at /count, and shows the count at /."""
     app = Flask(__name__)
     app.config.update(config)
     Holdall(app, sessions)
@@ -79,7 +79,7 @@ def table() -> MemoryTable:
 
 @pytest.fixture
 def table_name(request: pytest.FixtureRequest) -> str:
-    """The name of a table in memory that no other test uses."""
+    """Return the name of a table in memory that no other test uses."""
     return f"memory://{request.node.nodeid}"
 
 
@@ -100,10 +100,10 @@ def set_cookie(response: Response) -> dict[str, str]:
     return {name: value} | {attribute.lower(): value for attribute, value in attributes}
 
 
-# By Flask's own settings.
+# Flask's own settings.
 
 
-def test_a_secret_key_is_all_that_is_needed(cookie_app: Flask) -> None:
+def test_a_secret_key_is_enough(cookie_app: Flask) -> None:
     client = cookie_app.test_client()
 
     cookie = set_cookie(client.get("/count"))
@@ -113,7 +113,7 @@ def test_a_secret_key_is_all_that_is_needed(cookie_app: Flask) -> None:
     assert client.get("/").json == {"n": 1}
 
 
-def test_flasks_settings_are_those_of_the_cookie() -> None:
+def test_flasks_cookie_settings_apply() -> None:
     app = application(
         SECRET_KEY=SECRET,
         SESSION_COOKIE_NAME="_shop",
@@ -131,7 +131,7 @@ def test_flasks_settings_are_those_of_the_cookie() -> None:
     assert cookie == {"domain": "shop.example", "path": "/basket", "secure": "", "samesite": "None", "partitioned": ""}
 
 
-def test_the_path_is_the_application_root_unless_told() -> None:
+def test_the_path_is_the_application_root_by_default() -> None:
     app = application(SECRET_KEY=SECRET, APPLICATION_ROOT="/shop")
 
     assert set_cookie(app.test_client().get("/count"))["path"] == "/shop"
@@ -146,13 +146,13 @@ def test_settings_may_change_at_any_time() -> None:
         assert name in set_cookie(client.get("/count"))
 
 
-def test_a_domain_is_sent_without_the_dot_before_it() -> None:
+def test_a_domain_is_sent_without_the_leading_dot() -> None:
     app = application(SECRET_KEY=SECRET, SESSION_COOKIE_DOMAIN=".shop.example")
 
     assert set_cookie(app.test_client().get("/count"))["domain"] == "shop.example"
 
 
-def test_options_stand_in_the_place_of_flasks_settings(table_name: str) -> None:
+def test_options_replace_flasks_settings(table_name: str) -> None:
     app = Flask(__name__)
     app.config["SESSION_COOKIE_NAME"] = "_shop"
     Holdall(app, store="table", table=table_name, principal_key="user_id", path="/shop")
@@ -167,7 +167,7 @@ def test_options_stand_in_the_place_of_flasks_settings(table_name: str) -> None:
     assert first["_shop"] != second["_shop"]
 
 
-def test_a_secret_of_its_own_needs_none_of_flasks() -> None:
+def test_a_secret_in_the_options_makes_flasks_unnecessary() -> None:
     app = Flask(__name__)
     Holdall(app, secret_key_base=SECRET)
 
@@ -175,7 +175,7 @@ def test_a_secret_of_its_own_needs_none_of_flasks() -> None:
         assert opened.new
 
 
-def test_a_store_may_be_an_object_that_has_its_own_secret(table: MemoryTable) -> None:
+def test_a_store_object_can_have_its_own_secret(table: MemoryTable) -> None:
     app = Flask(__name__)
     app.secret_key = SECRET
     Holdall(app, store=TableStore(table))
@@ -186,14 +186,14 @@ def test_a_store_may_be_an_object_that_has_its_own_secret(table: MemoryTable) ->
 
 
 @pytest.mark.parametrize("options", [{"read_framework_cookies": True}, {"principal_key": "user_id"}])
-def test_options_are_not_for_sessions_that_are_made_already(options: dict[str, Any]) -> None:
+def test_options_are_refused_with_an_existing_sessions_object(options: dict[str, Any]) -> None:
     sessions = Sessions("table", key="_shop", table="session")
 
     with pytest.raises(ConfigurationError, match=f"pass {next(iter(options))} to that"):
         Holdall(Flask(__name__), sessions, **options)
 
 
-def test_one_extension_serves_applications_of_different_settings() -> None:
+def test_one_extension_serves_applications_with_different_settings() -> None:
     extension = Holdall()
     apps = [Flask(__name__), Flask(__name__)]
     for app, secret in zip(apps, (SECRET, OLD_SECRET), strict=True):
@@ -208,7 +208,7 @@ def test_one_extension_serves_applications_of_different_settings() -> None:
         assert session.new
 
 
-def test_an_application_may_be_given_later(table: MemoryTable) -> None:
+def test_an_application_can_be_initialized_later(table: MemoryTable) -> None:
     app = Flask(__name__)
     Holdall(sessions=Sessions(TableStore(table), key="_shop")).init_app(app)
 
@@ -230,7 +230,7 @@ def test_cookies_under_a_fallback_are_still_read() -> None:
 
 
 @pytest.mark.parametrize(("refresh", "expected"), [(True, {"n": 1}), (False, {})])
-def test_use_prolongs_a_session_unless_flask_is_told_otherwise(refresh: bool, expected: dict[str, int]) -> None:
+def test_use_extends_a_session_unless_flask_is_configured_otherwise(refresh: bool, expected: dict[str, int]) -> None:
     clock = FakeClock(datetime.now(UTC) - timedelta(hours=2))
     before = Sessions("cookie", key="session", secret_key_base=SECRET, idle_timeout=timedelta(hours=3), clock=clock)
     kept = before.fetch()
@@ -245,7 +245,7 @@ def test_use_prolongs_a_session_unless_flask_is_told_otherwise(refresh: bool, ex
     assert client.get("/").json == expected
 
 
-def test_without_a_secret_key_flask_says_so() -> None:
+def test_without_a_secret_key_flask_raises_its_own_error() -> None:
     app = application()
     app.testing = True
     client = app.test_client()
@@ -288,7 +288,7 @@ def test_without_a_secret_key_flask_says_so() -> None:
         ({}, {"secret_key_base": "dev"}, "^secret_key_base has 3 bytes"),
     ],
 )
-def test_what_cannot_be_used_is_reported_at_set_up_by_the_name_of_the_setting(
+def test_invalid_settings_are_reported_at_startup_by_name(
     config: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
     app = Flask(__name__)
@@ -298,7 +298,7 @@ def test_what_cannot_be_used_is_reported_at_set_up_by_the_name_of_the_setting(
         Holdall(app, **options)
 
 
-def test_a_missing_driver_is_reported_at_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported_at_startup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     for name in [name for name in sys.modules if name in ("holdall.tables._redis_servers", "holdall.tables.redis")]:
         monkeypatch.delitem(sys.modules, name)
@@ -324,7 +324,7 @@ def test_a_weak_secret_is_a_warning_in_debug_and_testing_mode(mode: str) -> None
     assert client.get("/count").json == {"n": 1}
 
 
-def test_a_store_that_is_awaited_is_refused_at_set_up() -> None:
+def test_an_async_store_is_refused_at_startup() -> None:
     class AwaitedStore:
         async def get(self, cookie: str, *, key: str) -> Any: ...
 
@@ -348,7 +348,7 @@ def test_a_permanent_session_outlives_the_browser() -> None:
     assert client.get("/").json == {"n": 1, "_permanent": True}
 
 
-def test_saying_again_that_it_is_permanent_writes_nothing(cookie_app: Flask) -> None:
+def test_setting_permanent_again_writes_nothing(cookie_app: Flask) -> None:
     cookie_app.before_request(lambda: setattr(session, "permanent", True))
     client = cookie_app.test_client()
     client.get("/count")
@@ -356,7 +356,7 @@ def test_saying_again_that_it_is_permanent_writes_nothing(cookie_app: Flask) -> 
     assert "Set-Cookie" not in client.get("/").headers
 
 
-def test_a_session_can_be_made_to_end_with_the_browser_again(app: Flask) -> None:
+def test_a_permanent_session_can_be_made_to_end_with_the_browser(app: Flask) -> None:
     client = app.test_client()
     with client.session_transaction() as session:
         assert not session.permanent
@@ -383,7 +383,7 @@ def test_a_permanent_cookie_lives_as_long_as_browsers_allow(options: dict[str, A
     assert client.get_cookie("_shop").max_age == seconds
 
 
-def test_new_accessed_and_modified_say_what_flask_means(app: Flask) -> None:
+def test_new_accessed_and_modified_mean_what_they_mean_in_flask(app: Flask) -> None:
     client = app.test_client()
 
     with client.session_transaction() as session:
@@ -418,7 +418,7 @@ def test_flashed_messages_survive_a_redirect(cookie_app: Flask) -> None:
     assert client.get("/thanks").text == "[]"
 
 
-def test_the_types_that_flask_keeps_survive(cookie_app: Flask) -> None:
+def test_the_types_that_flask_supports_survive(cookie_app: Flask) -> None:
     values = {
         "tuple": (1, (2,)),
         "bytes": b"\xff",
@@ -449,7 +449,7 @@ def test_the_session_is_saved_after_all_after_request_functions(app: Flask) -> N
     assert client.get("/").json["noted"]
 
 
-def test_what_a_teardown_function_changes_is_saved(app: Flask) -> None:
+def test_a_teardown_functions_change_is_saved(app: Flask) -> None:
     app.teardown_request(lambda _: session.update(torn_down=True) if flask.request.path == "/" else None)
     client = app.test_client()
     client.get("/count")
@@ -467,7 +467,7 @@ def test_https_behind_a_proxy_sets_secure(cookie_app: Flask) -> None:
     assert "secure" not in set_cookie(client.get("/count"))
 
 
-def test_a_static_file_that_comes_with_a_cookie_is_not_for_shared_caches(tmp_path: Path) -> None:
+def test_a_static_file_requested_with_a_cookie_is_not_for_shared_caches(tmp_path: Path) -> None:
     (tmp_path / "style.css").write_text("body {}")
     app = Flask(__name__, static_folder=tmp_path)
     app.config.update(SECRET_KEY=SECRET, SEND_FILE_MAX_AGE_DEFAULT=3600)
@@ -501,7 +501,7 @@ def test_verbs(app: Flask) -> None:
         assert fetch_session() is fetch_session()
 
 
-def test_configure_takes_plugs_options_and_dynamos(app: Flask) -> None:
+def test_configure_accepts_plugs_options_and_dynamos(app: Flask) -> None:
     @app.get("/configured")
     def configured() -> str:
         put_session("n", 1)
@@ -514,7 +514,7 @@ def test_configure_takes_plugs_options_and_dynamos(app: Flask) -> None:
     assert (cookie["path"], cookie["samesite"]) == ("/basket", "Strict")
 
 
-def test_verbs_without_a_session_say_what_to_do() -> None:
+def test_verbs_without_a_session_explain_what_to_do() -> None:
     app = Flask(__name__)
     app.secret_key = SECRET
 
@@ -526,10 +526,10 @@ def test_verbs_without_a_session_say_what_to_do() -> None:
 
 
 class BrokenTable(MemoryTable):
-    """A table whose backend is gone."""
+    """A table whose backend is down."""
 
     def insert(self, digest: bytes, row: Any) -> bool:
-        msg = "the table's backend is gone"
+        msg = "the table's backend is down"
         raise StoreError(msg)
 
 
@@ -549,7 +549,7 @@ def test_a_failing_store_is_logged(broken_app: Flask, caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize("kind", [StoreError, 503, Exception])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_errorhandler_of_the_applications_own_comes_first(kind: Any, when: str) -> None:
+def test_the_applications_own_errorhandler_takes_precedence(kind: Any, when: str) -> None:
     def answer(error: Exception) -> tuple[str, int]:
         return "later, please", 503
 
@@ -566,7 +566,7 @@ def test_an_errorhandler_of_the_applications_own_comes_first(kind: Any, when: st
     assert (response.status_code, response.text) == (503, "later, please")
 
 
-def test_the_answer_to_a_failure_passes_the_after_request_functions(broken_app: Flask) -> None:
+def test_the_response_to_a_failure_passes_the_after_request_functions(broken_app: Flask) -> None:
     @broken_app.after_request
     def allow(response: Response) -> Response:
         response.headers["Access-Control-Allow-Origin"] = "*"
@@ -578,7 +578,7 @@ def test_the_answer_to_a_failure_passes_the_after_request_functions(broken_app: 
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_a_body_that_is_not_sent_for_a_failure_is_closed(broken_app: Flask) -> None:
+def test_a_body_that_a_failure_replaces_is_closed(broken_app: Flask) -> None:
     body = BytesIO(b"never sent")
 
     @broken_app.get("/body")
@@ -594,7 +594,7 @@ def test_a_body_that_is_not_sent_for_a_failure_is_closed(broken_app: Flask) -> N
 
 
 @pytest.mark.parametrize(("handlers", "status"), [({}, 409), ({LostWriteError: lambda _: ("lost", 410)}, 410)])
-def test_a_lost_write_is_409_if_it_is_to_be_raised(table: MemoryTable, handlers: dict[Any, Any], status: int) -> None:
+def test_a_lost_write_is_409_if_it_is_raised(table: MemoryTable, handlers: dict[Any, Any], status: int) -> None:
     sessions = Sessions(TableStore(table), key="sid", on_lost_write="raise")
     app = application(sessions)
 
@@ -623,7 +623,7 @@ def fill(app: Flask) -> None:
         return "filled"
 
 
-def test_an_errorhandler_may_clear_a_session_that_is_too_large_and_send_it(cookie_app: Flask) -> None:
+def test_an_errorhandler_may_clear_an_oversized_session_and_send_it(cookie_app: Flask) -> None:
     fill(cookie_app)
 
     @cookie_app.errorhandler(CookieOverflowError)
@@ -644,7 +644,7 @@ def test_an_errorhandler_may_clear_a_session_that_is_too_large_and_send_it(cooki
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_an_errorhandler_that_leaves_it_too_large_ends_in_a_clean_500(cookie_app: Flask, status: int) -> None:
+def test_an_errorhandler_that_leaves_it_oversized_causes_a_clean_500(cookie_app: Flask, status: int) -> None:
     fill(cookie_app)
     cookie_app.register_error_handler(CookieOverflowError, lambda _: ("oh", status))
     client = cookie_app.test_client()
@@ -657,7 +657,7 @@ def test_an_errorhandler_that_leaves_it_too_large_ends_in_a_clean_500(cookie_app
     assert client.get("/").json == {"n": 1}
 
 
-def test_what_cannot_be_stored_reaches_the_errorhandlers_too(cookie_app: Flask) -> None:
+def test_a_value_that_cannot_be_stored_reaches_the_errorhandlers_too(cookie_app: Flask) -> None:
     @cookie_app.get("/hide")
     def hide() -> str:
         session["list"] = hidden = []
@@ -675,7 +675,7 @@ def test_what_cannot_be_stored_reaches_the_errorhandlers_too(cookie_app: Flask) 
     assert "session['list'][0]" in response.text
 
 
-def test_an_error_is_raised_in_testing_mode_as_flask_does(cookie_app: Flask) -> None:
+def test_an_error_is_raised_in_testing_mode_as_in_flask(cookie_app: Flask) -> None:
     cookie_app.testing = True
     fill(cookie_app)
 
@@ -683,7 +683,7 @@ def test_an_error_is_raised_in_testing_mode_as_flask_does(cookie_app: Flask) -> 
         cookie_app.test_client().get("/fill")
 
 
-def test_a_failure_on_top_of_a_failure_leaves_the_first_ones_answer(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_failure_keeps_the_first_ones_response(caplog: pytest.LogCaptureFixture) -> None:
     table = FailingTable()
     app = application(Sessions(TableStore(table), key="sid"))
 
@@ -714,7 +714,7 @@ def raising_app(app: Flask) -> Flask:
 
 
 @pytest.mark.parametrize("keeps_context", [False, True])
-def test_an_exception_that_is_let_through_ends_a_session_that_was_to_end(
+def test_an_unhandled_exception_still_ends_a_dropped_session(
     raising_app: Flask, table: MemoryTable, keeps_context: bool
 ) -> None:
     client = raising_app.test_client()
@@ -747,7 +747,7 @@ def test_a_session_that_cannot_be_ended_hides_no_exception(caplog: pytest.LogCap
     assert "could not be ended" in caplog.text
 
 
-def test_a_copy_of_the_context_that_ends_earlier_ends_nothing(app: Flask, table: MemoryTable) -> None:
+def test_a_copied_context_that_ends_earlier_ends_nothing(app: Flask, table: MemoryTable) -> None:
     @app.get("/copy")
     def copy() -> str:
         session["n"] = 7
@@ -763,7 +763,7 @@ def test_a_copy_of_the_context_that_ends_earlier_ends_nothing(app: Flask, table:
     assert client.get("/").json == {"n": 8}
 
 
-def test_a_request_that_was_answered_is_not_ended_again(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answered_request_is_not_ended_again(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     abandoned: list[object] = []
     monkeypatch.setattr(Sessions, "abandon", lambda sessions, session: abandoned.append(session))
     client = app.test_client()
@@ -776,7 +776,7 @@ def test_a_request_that_was_answered_is_not_ended_again(app: Flask, monkeypatch:
     assert abandoned == []
 
 
-def test_what_was_changed_is_modified_when_it_has_been_saved_too(app: Flask) -> None:
+def test_modified_stays_true_after_a_save(app: Flask) -> None:
     client = app.test_client()
     with client:
         client.get("/count")
@@ -788,7 +788,7 @@ def test_what_was_changed_is_modified_when_it_has_been_saved_too(app: Flask) -> 
         assert not session.modified
 
 
-def test_a_session_that_a_test_writes_is_kept(app: Flask) -> None:
+def test_a_session_written_by_a_test_is_kept(app: Flask) -> None:
     client = app.test_client()
     with client.session_transaction() as opened:
         opened["n"] = 5
@@ -815,7 +815,7 @@ def test_a_body_with_context_reads_the_session(cookie_app: Flask) -> None:
     assert client.get("/streamed").text == "n is 1"
 
 
-def test_a_body_saves_and_sees_what_others_saved(app: Flask, table: MemoryTable) -> None:
+def test_a_body_saves_and_sees_what_other_requests_saved(app: Flask, table: MemoryTable) -> None:
     @app.get("/streamed")
     def streamed() -> Response:
         other = Sessions(TableStore(table), key="_shop")
@@ -861,9 +861,7 @@ def flashing_app(request: pytest.FixtureRequest, table: MemoryTable) -> Flask:
 
 
 @pytest.mark.parametrize("path", ["raise", "abort", "streamed", "context"])
-def test_a_test_reads_flashes_before_it_reads_the_body(
-    flashing_app: Flask, caplog: pytest.LogCaptureFixture, path: str
-) -> None:
+def test_a_test_reads_flashes_before_the_body(flashing_app: Flask, caplog: pytest.LogCaptureFixture, path: str) -> None:
     with flashing_app.test_client() as client:
         response = client.get(f"/{path}")
 
@@ -876,7 +874,7 @@ def test_a_test_reads_flashes_before_it_reads_the_body(
 
 
 @pytest.mark.parametrize("with_context", [False, True])
-def test_a_body_that_changes_a_cookie_fails_under_a_test_too(cookie_app: Flask, with_context: bool) -> None:
+def test_a_body_that_changes_a_cookie_fails_in_a_test_too(cookie_app: Flask, with_context: bool) -> None:
     @cookie_app.get("/streamed")
     def streamed() -> Response:
         opened = fetch_session()
@@ -899,7 +897,7 @@ def test_a_body_that_changes_a_cookie_fails_under_a_test_too(cookie_app: Flask, 
         assert session["n"] == 3
 
 
-def test_a_teardown_function_that_changes_a_cookie_fails_under_a_test_too(cookie_app: Flask) -> None:
+def test_a_teardown_function_that_changes_a_cookie_fails_in_a_test_too(cookie_app: Flask) -> None:
     refused: list[Exception] = []
 
     @cookie_app.get("/streamed")
@@ -919,7 +917,7 @@ def test_a_teardown_function_that_changes_a_cookie_fails_under_a_test_too(cookie
         assert len(refused) == 1
 
 
-def test_a_file_that_the_server_takes_as_it_is_ends_all_changes(app: Flask) -> None:
+def test_a_file_sent_by_the_server_itself_ends_all_changes(app: Flask) -> None:
     kept: list[FlaskSession] = []
 
     @app.get("/file")
@@ -937,7 +935,7 @@ def test_a_file_that_the_server_takes_as_it_is_ends_all_changes(app: Flask) -> N
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Flask], int]]:
-    """Serve applications by HTTP; return the port."""
+    """Serve applications over HTTP; return the port."""
     servers = []
 
     def serve(app: Flask) -> int:
@@ -954,7 +952,7 @@ def serve() -> Iterator[Callable[[Flask], int]]:
         server.server_close()
 
 
-def test_a_real_server_saves_what_the_body_changed_before_the_reader_sees_its_end(
+def test_a_real_server_saves_the_bodys_changes_before_the_client_sees_its_end(
     app: Flask, serve: Callable[[Flask], int]
 ) -> None:
     go_on = threading.Event()

@@ -1,4 +1,4 @@
-"""Flask's contexts: where a request ends, what tests do with one that has ended, and copies of it in other threads."""
+"""Flask's contexts: where a request ends, how tests use one that has ended, and copies of it in other threads."""
 
 import contextvars
 import gc
@@ -81,11 +81,11 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-# Where a request ends.
+# The end of a request.
 
 
 @pytest.mark.parametrize("path", ["/", "/put/n/1"])
-def test_a_request_has_ended_though_the_test_client_does_not_close_its_response(app: Flask, path: str) -> None:
+def test_a_request_has_ended_even_if_the_test_client_does_not_close_its_response(app: Flask, path: str) -> None:
     kept: list[FlaskSession] = []
     app.before_request(lambda: kept.append(fetch_session()))
     client = app.test_client()
@@ -116,7 +116,7 @@ def test_a_stream_ends_with_its_last_chunk(app: Flask) -> None:
 
 @pytest.mark.parametrize("sessions", ["table"], indirect=True)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_all_teardown_functions_come_before_the_end(sessions: Sessions, when: str) -> None:
+def test_all_teardown_functions_run_before_the_end(sessions: Sessions, when: str) -> None:
     app = Flask(__name__)
 
     def tear_down(error: BaseException | None) -> None:
@@ -138,7 +138,7 @@ def test_all_teardown_functions_come_before_the_end(sessions: Sessions, when: st
 
 
 @pytest.mark.parametrize("sessions", ["table"], indirect=True)
-def test_a_table_that_is_away_at_the_very_end_leaves_the_response_alone(
+def test_a_table_that_fails_at_the_very_end_leaves_the_response_alone(
     app: Flask, table: Table, caplog: pytest.LogCaptureFixture
 ) -> None:
     def tear_down(error: BaseException | None) -> None:
@@ -158,7 +158,7 @@ def _away(*args: Any, **options: Any) -> Any:
     raise StoreError
 
 
-def test_a_thread_that_outlives_the_request_can_change_nothing(app: Flask) -> None:
+def test_a_thread_that_outlives_the_request_cannot_change_anything(app: Flask) -> None:
     go_on = threading.Event()
     errors: list[Exception] = []
     threads: list[threading.Thread] = []
@@ -190,7 +190,7 @@ def test_a_thread_that_outlives_the_request_can_change_nothing(app: Flask) -> No
     assert client.get("/").json == {"n": "1"}
 
 
-def test_a_session_that_a_test_has_stored_takes_no_more(client: FlaskClient) -> None:
+def test_a_session_stored_by_a_test_takes_no_more_changes(client: FlaskClient) -> None:
     with client.session_transaction() as opened:
         opened["n"] = "1"
 
@@ -215,16 +215,16 @@ def test_a_request_leaves_nothing_for_the_garbage_collector(app: Flask, path: st
         gc.enable()
 
 
-# What a test does with a request that has ended.
+# A test's use of a request that has ended.
 
 
-def test_flashes_are_read_after_the_response(client: FlaskClient) -> None:
+def test_flashes_can_be_read_after_the_response(client: FlaskClient) -> None:
     with client:
         client.get("/flash/Hello")
         assert get_flashed_messages() == ["Hello"]
         assert get_flashed_messages() == ["Hello"]
 
-    # As in Flask itself: the cookie has been sent before, and the next request meets them again.
+    # As in Flask itself: the cookie was sent earlier, so the next request sees them again.
     with client:
         client.get("/")
         assert get_flashed_messages(with_categories=True) == [("message", "Hello")]
@@ -246,7 +246,7 @@ CHANGES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_whatever_a_test_changes_then_is_forgotten_as_in_flask_itself(
+def test_later_changes_by_a_test_are_discarded_as_in_flask_itself(
     client: FlaskClient, events: list[Event], change: str
 ) -> None:
     with client.session_transaction() as opened:
@@ -261,7 +261,7 @@ def test_whatever_a_test_changes_then_is_forgotten_as_in_flask_itself(
     assert [event for event in events if event.name == "lost_write"] == []
 
 
-def test_a_transaction_within_is_stored(client: FlaskClient) -> None:
+def test_a_nested_session_transaction_is_stored(client: FlaskClient) -> None:
     with client:
         client.get("/put/n/1")
         with client.session_transaction() as opened:
@@ -273,7 +273,7 @@ def test_a_transaction_within_is_stored(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("sessions", ["table"], indirect=True)
-def test_a_teardown_function_that_writes_runs_once_more_when_a_test_lets_go(app: Flask) -> None:
+def test_a_teardown_function_that_writes_runs_once_more_after_the_tests_context(app: Flask) -> None:
     def tear_down(error: BaseException | None) -> None:
         session["torn down"] = "1"
 
@@ -285,7 +285,7 @@ def test_a_teardown_function_that_writes_runs_once_more_when_a_test_lets_go(app:
         client.get("/")
 
 
-def test_a_stream_is_read_after_the_response(app: Flask) -> None:
+def test_a_stream_can_be_read_after_the_response(app: Flask) -> None:
     @app.get("/stream")
     def stream() -> Response:
         session["n"] = "1"
@@ -305,7 +305,7 @@ def test_a_stream_is_read_after_the_response(app: Flask) -> None:
     assert client.get("/").json == {"n": "1"}
 
 
-def test_the_context_of_a_test_takes_all_changes_and_stores_none(app: Flask) -> None:
+def test_a_tests_own_context_takes_all_changes_and_stores_none(app: Flask) -> None:
     with app.test_request_context():
         session["n"] = "1"
         flash("Hello")
@@ -321,7 +321,7 @@ def test_the_context_of_a_test_takes_all_changes_and_stores_none(app: Flask) -> 
 
 @pytest.fixture(params=["a new context", "an inherited context"])
 def start(request: pytest.FixtureRequest) -> Callable[[Callable[[], Any]], threading.Thread]:
-    """Run a function in a thread, which gets the context variables of its maker or none."""
+    """Return a function that runs another in a thread, which inherits its maker's context variables or not."""
 
     def start(target: Callable[[], Any]) -> threading.Thread:
         if request.param == "an inherited context":
@@ -353,7 +353,7 @@ def test_a_copy_that_ends_first_ends_nothing(
     assert client.get("/").json == {"n": "1", "m": "2"}
 
 
-def test_a_copy_that_ends_last_can_change_nothing_after_the_request(
+def test_a_copy_that_ends_last_cannot_change_anything_after_the_request(
     app: Flask, start: Callable[[Callable[[], Any]], threading.Thread]
 ) -> None:
     go_on = threading.Event()
@@ -384,7 +384,7 @@ def test_a_copy_that_ends_last_can_change_nothing_after_the_request(
     assert client.get("/").json == {"n": "1"}
 
 
-def test_a_request_within_a_request_ends_by_itself(app: Flask) -> None:
+def test_a_nested_request_ends_by_itself(app: Flask) -> None:
     @app.get("/nested")
     def nested() -> str:
         session["n"] = "1"
@@ -398,7 +398,7 @@ def test_a_request_within_a_request_ends_by_itself(app: Flask) -> None:
     assert client.get("/").json == {"n": "1", "m": "2"}
 
 
-def test_requests_in_a_context_of_the_application_end_each_by_itself(app: Flask) -> None:
+def test_requests_in_an_application_context_end_separately(app: Flask) -> None:
     with app.app_context():
         client = app.test_client()
         client.get("/put/n/1")
@@ -407,7 +407,7 @@ def test_requests_in_a_context_of_the_application_end_each_by_itself(app: Flask)
         assert client.get("/").json == {"n": "1", "m": "2"}
 
 
-def test_a_session_is_opened_without_a_context_too(app: Flask) -> None:
+def test_a_session_can_be_opened_without_a_context(app: Flask) -> None:
     request = flask.Request({"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http"})
     opened = app.session_interface.open_session(app, request)
     response = Response()
@@ -418,7 +418,7 @@ def test_a_session_is_opened_without_a_context_too(app: Flask) -> None:
     assert "_shop" in response.headers["Set-Cookie"]
 
 
-# What a stream sees of its session's end.
+# How a stream sees its session's end.
 
 
 @pytest.fixture
@@ -455,7 +455,7 @@ def test_a_stream_sees_that_its_session_was_ended(sessions: Sessions, streaming:
 
 
 @pytest.mark.parametrize("sessions", ["table"], indirect=True)
-def test_a_table_that_is_away_ends_no_stream(table: Table, streaming: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_table_that_is_down_ends_no_stream(table: Table, streaming: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert next(streaming) == b"7"
 
     table.is_away = True
@@ -465,12 +465,12 @@ def test_a_table_that_is_away_ends_no_stream(table: Table, streaming: Any, caplo
 
 
 @pytest.mark.parametrize("sessions", ["cookie"], indirect=True)
-def test_the_stream_of_a_session_in_a_cookie_goes_on(streaming: Any) -> None:
+def test_a_stream_of_a_session_in_a_cookie_continues(streaming: Any) -> None:
     assert [next(streaming) for _ in range(3)] == [b"7"] * 3
 
 
 @pytest.mark.parametrize("sessions", ["table"], indirect=True)
-def test_a_stream_that_nobody_has_a_session_for_goes_on(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_without_a_session_continues(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "SELDOM", 0)
     app.add_url_rule("/stream", view_func=lambda: Response(iter(["a", "b", "c"])))
 

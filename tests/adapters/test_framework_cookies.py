@@ -1,4 +1,4 @@
-"""``read_framework_cookies=True``: cookies of a framework's own sessions are read, by the framework's own settings."""
+"""``read_framework_cookies=True``: a framework's own session cookies are read, with the framework's own settings."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -34,7 +34,7 @@ from holdall_fastapi import SessionMiddleware
 from holdall_flask import Holdall
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
-OLD_SECRET = "0c93fa7d81b6e254-9d40b1c7"  # of a length that we would refuse of a secret of our own
+OLD_SECRET = "0c93fa7d81b6e254-9d40b1c7"  # too short for a secret of our own
 
 
 # Flask.
@@ -71,7 +71,7 @@ def flask_application(interface: SecureCookieSessionInterface | None = None, **c
 
 
 def flask_cookie(app: Flask) -> str:
-    """Return the cookie of who is logged in by Flask's own sessions."""
+    """Return the cookie of a visitor who is logged in with Flask's own sessions."""
     client = app.test_client()
     client.get("/login")
     return client.get_cookie(app.config["SESSION_COOKIE_NAME"], path="/").value
@@ -85,9 +85,9 @@ def flask_cookie(app: Flask) -> str:
         ({"SESSION_COOKIE_NAME": "_shop"}, {"SESSION_COOKIE_NAME": "_shop"}),
         ({"interface": SaltedSessions()}, {"interface": SaltedSessions()}),
     ],
-    ids=["a secret", "an old secret", "a name", "an interface of its own"],
+    ids=["a secret", "an old secret", "a name", "a custom interface"],
 )
-def test_a_visitor_logged_in_by_flasks_sessions_stays_so(before: dict[str, Any], now: dict[str, Any]) -> None:
+def test_a_visitor_logged_in_with_flasks_sessions_stays_logged_in(before: dict[str, Any], now: dict[str, Any]) -> None:
     old = flask_cookie(flask_application(**before))
     app = flask_application(**now)
     Holdall(app, read_framework_cookies=True)
@@ -117,7 +117,7 @@ def test_in_tests_cookies_of_weak_secrets_are_read_too() -> None:
     assert client.get("/").json["user"] == "7"
 
 
-def test_flasks_own_limit_holds_for_its_cookies() -> None:
+def test_flasks_own_limit_applies_to_its_cookies() -> None:
     old = flask_cookie(flask_application())
     app = flask_application(PERMANENT_SESSION_LIFETIME=timedelta(seconds=-5))
     Holdall(app, read_framework_cookies=True, idle_timeout=timedelta(days=7))
@@ -127,7 +127,7 @@ def test_flasks_own_limit_holds_for_its_cookies() -> None:
     assert client.get("/").json["user"] is None
 
 
-def test_unless_told_flasks_cookies_are_not_read() -> None:
+def test_flasks_cookies_are_not_read_by_default() -> None:
     old = flask_cookie(flask_application())
     app = flask_application()
     Holdall(app)
@@ -137,7 +137,7 @@ def test_unless_told_flasks_cookies_are_not_read() -> None:
     assert client.get("/").json["user"] is None
 
 
-def test_sessions_that_flask_kept_elsewhere_are_not_in_the_way() -> None:
+def test_sessions_that_flask_kept_elsewhere_cause_no_trouble() -> None:
     app = flask_application()
     Holdall(app)
     Holdall(app, read_framework_cookies=True)
@@ -164,7 +164,7 @@ def test_flasks_sessions_are_moved_into_a_table_too(options: dict[str, str]) -> 
     assert client.get("/flashed").json == ["Welcome"]
 
 
-def test_who_comes_with_the_old_cookie_again_comes_to_the_same_row() -> None:
+def test_an_old_cookie_sent_again_opens_the_same_row() -> None:
     old = flask_cookie(flask_application())
     app = flask_application()
     Holdall(app, read_framework_cookies=True, store="table", table="taken over once")
@@ -177,7 +177,7 @@ def test_who_comes_with_the_old_cookie_again_comes_to_the_same_row() -> None:
     assert first == second
 
 
-def test_a_session_moved_into_a_table_ends_for_its_old_cookie_too() -> None:
+def test_a_session_moved_into_a_table_also_ends_for_its_old_cookie() -> None:
     old = flask_cookie(flask_application())
     app = flask_application()
     app.add_url_rule("/logout", view_func=lambda: flask.session.configure(drop=True) or "")
@@ -194,14 +194,14 @@ def test_a_session_moved_into_a_table_ends_for_its_old_cookie_too() -> None:
 
 
 @pytest.mark.parametrize("options", [{"store": CookieStore(NativeFormat(SECRET))}, {"format": "flask"}])
-def test_what_the_cookies_become_is_said_by_the_store(options: dict[str, Any]) -> None:
+def test_another_store_or_format_is_refused(options: dict[str, Any]) -> None:
     app = flask_application()
 
     with pytest.raises(ConfigurationError, match="read_framework_cookies=True writes cookies of our own format"):
         Holdall(app, read_framework_cookies=True, **options)
 
 
-# Starlette, and FastAPI with it.
+# Starlette and FastAPI.
 
 
 async def log_in_to_starlette(request: Request) -> JSONResponse:
@@ -214,7 +214,7 @@ async def starlette_session(request: Request) -> JSONResponse:
 
 
 class StarletteApplication:
-    """An application with a *middleware* for sessions, and its one visitor."""
+    """An application with a session *middleware*, and its one visitor."""
 
     def __init__(self, middleware: Any, **arguments: Any) -> None:
         routes = [Route("/login", log_in_to_starlette), Route("/", starlette_session)]
@@ -235,7 +235,7 @@ class StarletteApplication:
     [{}, {"session_cookie": "_shop"}, {"secret_key": Secret(SECRET)}, {"max_age": None}],
     ids=["a secret", "a name", "a secret that hides", "no limit"],
 )
-def test_who_is_logged_in_by_starlettes_sessions_stays_so(arguments: dict[str, Any]) -> None:
+def test_a_visitor_logged_in_with_starlettes_sessions_stays_logged_in(arguments: dict[str, Any]) -> None:
     theirs = StarletteApplication(TheirMiddleware, **arguments)
     theirs.get("/login")
     ours = StarletteApplication(SessionMiddleware, **arguments, read_framework_cookies=True)
@@ -248,7 +248,7 @@ def test_who_is_logged_in_by_starlettes_sessions_stays_so(arguments: dict[str, A
     assert later.get("/") == {"user": 7, "seen": [1, 2]}
 
 
-def test_unless_told_starlettes_cookies_are_not_read() -> None:
+def test_starlettes_cookies_are_not_read_by_default() -> None:
     theirs = StarletteApplication(TheirMiddleware)
     theirs.get("/login")
     ours = StarletteApplication(SessionMiddleware)
@@ -257,7 +257,7 @@ def test_unless_told_starlettes_cookies_are_not_read() -> None:
     assert ours.get("/") == {}
 
 
-def test_starlettes_own_limit_holds_for_its_cookies() -> None:
+def test_starlettes_own_limit_applies_to_its_cookies() -> None:
     theirs = StarletteApplication(TheirMiddleware)
     theirs.get("/login")
     ours = StarletteApplication(
@@ -285,7 +285,7 @@ def test_starlettes_sessions_are_moved_into_a_table_too() -> None:
 
 
 def django_cookie() -> str:
-    """Return the cookie that Django's engine makes."""
+    """Return a cookie made by Django's engine."""
     session = signed_cookies.SessionStore()
     session["_auth_user_id"] = "7"
     session["seen"] = [1, 2]
@@ -294,7 +294,7 @@ def django_cookie() -> str:
 
 
 def django_visit(cookie: str) -> tuple[dict[str, Any], str]:
-    """Return what is in the session of *cookie*, and the cookie that is sent in its place."""
+    """Return the session data of *cookie*, and the cookie that replaces it."""
     seen: dict[str, Any] = {}
 
     def view(request: Any) -> HttpResponse:
@@ -315,7 +315,7 @@ def django_visit(cookie: str) -> tuple[dict[str, Any], str]:
     ],
     ids=["a secret", "an old secret", "a secret of our own"],
 )
-def test_a_visitor_logged_in_by_djangos_cookies_stays_so(before: dict[str, Any], now: dict[str, Any]) -> None:
+def test_a_visitor_logged_in_with_djangos_cookies_stays_logged_in(before: dict[str, Any], now: dict[str, Any]) -> None:
     with override_settings(**before):
         old = django_cookie()
     with override_settings(**{"HOLDALL": {"read_framework_cookies": True}, **now}):
@@ -337,10 +337,10 @@ def test_djangos_cookies_are_moved_into_a_table_too() -> None:
         assert django_visit(ours)[0] == seen
 
 
-def test_unless_told_djangos_cookies_are_not_read() -> None:
+def test_djangos_cookies_are_not_read_by_default() -> None:
     assert django_visit(django_cookie()) == ({}, "")
 
 
-def test_djangos_own_limit_holds_for_its_cookies() -> None:
+def test_djangos_own_limit_applies_to_its_cookies() -> None:
     with override_settings(SESSION_COOKIE_AGE=-5, HOLDALL={"read_framework_cookies": True, "idle_timeout": 3600}):
         assert django_visit(django_cookie()) == ({}, "")

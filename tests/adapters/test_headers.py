@@ -1,4 +1,4 @@
-"""Sessions in a header, as far as the frameworks differ: settings of cookies, test clients, error pages, nesting."""
+"""Sessions in a header, where the frameworks differ: cookie settings, test clients, error pages, nesting."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -44,7 +44,7 @@ def counting(sessions: Sessions | None = None, **options: Any) -> Flask:
     return app
 
 
-def test_a_frameworks_settings_of_its_cookie_do_not_stand_in_the_way() -> None:
+def test_a_frameworks_cookie_settings_are_ignored() -> None:
     client = wsgi_client(counting(transport="X-Session"))
     (held,) = client(Request()).all("X-Session")
     assert json.loads(client(Request(headers=[("X-Session", held)])).body) == {"n": 2}
@@ -58,7 +58,7 @@ def test_a_frameworks_settings_of_its_cookie_do_not_stand_in_the_way() -> None:
         counting(transport="X-Session", path="/shop")
 
 
-def test_a_test_of_fastapi_sets_the_header_on_its_client() -> None:
+def test_a_fastapi_test_sets_the_header_on_its_client() -> None:
     library = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2")
     from holdall_fastapi.testing import force_login, session_transaction
 
@@ -77,7 +77,7 @@ def test_a_test_of_fastapi_sets_the_header_on_its_client() -> None:
     assert client.get("/").json() == {"n": 1, "user_id": 7}
 
 
-def test_an_error_page_brings_what_was_stored_before_it_once_and_its_own_after_that() -> None:
+def test_an_error_page_sends_earlier_saves_and_its_own_once() -> None:
     clock = FakeClock()
     table = FailingTable(clock=clock)
     cart = Sessions(TableStore(table), key="_cart", clock=clock)
@@ -105,7 +105,7 @@ def test_an_error_page_brings_what_was_stored_before_it_once_and_its_own_after_t
     assert dict(main.fetch(held)) == {"n": 1, "user_id": 7}
 
 
-def test_an_adapter_within_another_shares_the_session_of_the_same_header_alone() -> None:
+def test_an_inner_adapter_shares_only_the_session_of_the_same_header() -> None:
     sessions = in_header()
     app: Any = SessionMiddleware(WSGIMiddleware(counting(sessions)), sessions=sessions)  # type: ignore[arg-type]
     client = asgi_client(app)
@@ -117,7 +117,7 @@ def test_an_adapter_within_another_shares_the_session_of_the_same_header_alone()
 
 
 @pytest.mark.parametrize("own", [None, 1, 5])
-def test_a_request_that_a_handler_makes_in_process_is_that_of_its_own_header(own: int | None) -> None:
+def test_an_in_process_request_by_a_handler_uses_its_own_header(own: int | None) -> None:
     sessions = in_header()
     inner = wsgi_client(counting(sessions))
     headers = [] if own is None else [("Authorization", init_test_session(sessions, {"n": own}))]

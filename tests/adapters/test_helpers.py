@@ -1,4 +1,4 @@
-"""What a test of an application has: the session of its client, and a login without a password."""
+"""Helpers for an application's tests: the client's session, and a login without a password."""
 
 from typing import Any
 
@@ -39,9 +39,7 @@ class TestFastAPI:
 
         return library.TestClient(app, base_url="https://testserver")
 
-    def test_a_test_begins_a_session_goes_on_with_it_and_sees_what_became_of_it(
-        self, client: Any, sessions: Sessions
-    ) -> None:
+    def test_a_test_begins_a_session_continues_it_and_sees_its_changes(self, client: Any, sessions: Sessions) -> None:
         with session_transaction(client, sessions) as session:
             session["cart"] = ["hat"]
         client.get("/add/scarf")
@@ -66,7 +64,7 @@ class TestFastAPI:
         assert client.get("/").json() == {"cart": ["hat"], "user": 7}
         assert before.isdisjoint(cookie.value for cookie in client.cookies.jar)
 
-    def test_what_a_test_only_looks_at_stays(self, client: Any, sessions: Sessions) -> None:
+    def test_a_session_that_a_test_only_reads_stays_unchanged(self, client: Any, sessions: Sessions) -> None:
         with session_transaction(client, sessions) as session:
             assert not session
         assert len(client.cookies.jar) == 0
@@ -85,7 +83,7 @@ class TestFlask:
         force_login_in_flask(client, 7)
         assert client.get("/", base_url="https://localhost").json == {"user": 7}
 
-    def test_without_a_principal_key_nobody_can_be_logged_in(self) -> None:
+    def test_without_a_principal_key_no_user_can_be_logged_in(self) -> None:
         app = flask.Flask(__name__)
         Holdall(app, Sessions(TableStore(MemoryTable()), key="sid", principal_key=None))
         with pytest.raises(ConfigurationError, match="principal_key"):

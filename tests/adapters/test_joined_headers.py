@@ -1,4 +1,4 @@
-"""Two Cookie headers of one request, as real WSGI servers hand them on: joined, and by each in its own way."""
+"""Two Cookie headers in one request, as real WSGI servers pass them on: joined, each in its own way."""
 
 import socket
 import threading
@@ -42,7 +42,7 @@ def serve_werkzeug(app: flask.Flask) -> tuple[int, Callable[[], object], Callabl
 
 @pytest.fixture(params=[serve_waitress, serve_wsgiref, serve_werkzeug], ids=["waitress", "wsgiref", "werkzeug"])
 def ask(request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
-    """Send a request with these Cookie headers, and return what the session of it holds."""
+    """Send a request with these Cookie headers, and return its session's data."""
     app = flask.Flask(__name__)
     Holdall(app, SESSIONS)
 
@@ -90,7 +90,7 @@ def test_our_cookie_is_found_in_any_of_them(ask: Callable[..., str]) -> None:
     assert ask("sid=bad", "a=1", f"sid={ours}") == "7"
 
 
-def test_the_value_of_another_takes_nothing_from_it(ask: Callable[..., str]) -> None:
+def test_another_cookies_value_does_not_interfere_with_ours(ask: Callable[..., str]) -> None:
     ours, evil = cookie_of(7), cookie_of(8)
 
     assert ask(f"a=1,sid={evil}; sid={ours}") == "7"

@@ -1,4 +1,4 @@
-"""Several adapters in one request: the inner one uses the outer one's session, or says that it can't."""
+"""Several adapters in one request: the inner one uses the outer one's session, or reports that it cannot."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -64,7 +64,7 @@ def sessions(request: pytest.FixtureRequest) -> Sessions:
 
 
 def flask_app(sessions: Sessions, *also: Sessions) -> Flask:
-    """Return an application that puts what its path says, and shows what there is."""
+    """Return an application that puts the value in its path, and shows the session."""
     app = Flask(__name__)
     Holdall(app, sessions, also=also)
 
@@ -100,7 +100,7 @@ def starlette_app(*routes: Any, **options: Any) -> Starlette:
 
 
 class Noting:
-    """A middleware between the session's and the application: it writes before and after what is within."""
+    """A middleware between the session's and the application that writes before and after the inner application."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -130,7 +130,7 @@ def bridge(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 @pytest.fixture
 def mounted(sessions: Sessions, bridge: Callable[[Any], Any], client_of: ClientOf) -> Any:
-    """Visit a Flask application within FastAPI, whose middleware writes too."""
+    """Visit a Flask application mounted in FastAPI, whose middleware writes too."""
     app = FastAPI()
     app.mount("/legacy", bridge(flask_app(sessions)))
     app.add_middleware(Noting)
@@ -143,7 +143,7 @@ def mounted(sessions: Sessions, bridge: Callable[[Any], Any], client_of: ClientO
     return client_of(app)
 
 
-def test_flask_within_fastapi_writes_into_the_same_session(mounted: Any) -> None:
+def test_flask_inside_fastapi_writes_to_the_same_session(mounted: Any) -> None:
     answer = mounted.get("/legacy/put/n/1")
 
     assert answer.json() == {"before": True, "n": 1}
@@ -178,9 +178,7 @@ def test_a_login_within_is_not_lost(mounted: Any) -> None:
     assert mounted.get("/legacy/").json()["user_id"] == 7
 
 
-def test_another_request_that_a_handler_makes_in_this_process_has_a_session_of_its_own(
-    sessions: Sessions, client_of: ClientOf
-) -> None:
+def test_another_in_process_request_by_a_handler_has_its_own_session(sessions: Sessions, client_of: ClientOf) -> None:
     legacy = flask_app(sessions)
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=sessions)
@@ -197,7 +195,7 @@ def test_another_request_that_a_handler_makes_in_this_process_has_a_session_of_i
         assert client.get("/elsewhere").json() == {"mine": {"mine": 1}, "theirs": {"theirs": 1}, "cookies": 1}
 
 
-def test_a_starlette_application_within_another_with_a_middleware_of_its_own(
+def test_a_starlette_application_inside_another_can_have_its_own_middleware(
     sessions: Sessions, client_of: ClientOf
 ) -> None:
     inner = starlette_app(sessions=sessions)
@@ -218,7 +216,7 @@ def test_the_middleware_may_be_added_twice(sessions: Sessions, client_of: Client
     assert len(answer.headers.get_list("set-cookie")) == 1
 
 
-def test_added_twice_with_a_secret_it_says_what_to_do(client_of: ClientOf) -> None:
+def test_added_twice_with_a_secret_it_explains_what_to_do(client_of: ClientOf) -> None:
     app = starlette_app(secret_key=SECRET)
     app.add_middleware(SessionMiddleware, secret_key=SECRET)
 
@@ -227,7 +225,7 @@ def test_added_twice_with_a_secret_it_says_what_to_do(client_of: ClientOf) -> No
 
 
 @pytest.mark.parametrize("options", [{"session_cookie": "other"}, {"path": "/inner"}])
-def test_sessions_under_another_cookie_are_each_its_own(options: dict[str, str], client_of: ClientOf) -> None:
+def test_sessions_with_different_cookies_are_separate(options: dict[str, str], client_of: ClientOf) -> None:
     inner = starlette_app(secret_key=SECRET, **options)
     client = client_of(starlette_app(Mount("/inner", inner), secret_key=SECRET))
     client.get("/put/n/1")
@@ -237,7 +235,7 @@ def test_sessions_under_another_cookie_are_each_its_own(options: dict[str, str],
     assert client.get("/").json() == {"n": 1}
 
 
-def test_flask_within_flask_uses_the_session_of_the_outer_one(sessions: Sessions) -> None:
+def test_flask_inside_flask_uses_the_outer_session(sessions: Sessions) -> None:
     inner, outer = flask_app(sessions), flask_app(sessions)
 
     @outer.get("/inner/<path:path>")
@@ -257,7 +255,7 @@ def test_flask_within_flask_uses_the_session_of_the_outer_one(sessions: Sessions
     assert client.get("/").json == {"before": True, "n": 1, "after": 1}
 
 
-def test_one_that_has_passed_a_request_on_keeps_no_session_for_it(sessions: Sessions) -> None:
+def test_an_application_that_passed_a_request_on_keeps_no_session_for_it(sessions: Sessions) -> None:
     first, second = Flask("first"), flask_app(sessions)
     Holdall(first, sessions)
     first.before_request(lambda: flask_session.update(first=True))
@@ -275,7 +273,7 @@ def test_one_that_has_passed_a_request_on_keeps_no_session_for_it(sessions: Sess
     assert len(answer.headers.getlist("Set-Cookie")) == 1
 
 
-def test_after_one_with_other_sessions_the_outer_session_is_shared_again(sessions: Sessions) -> None:
+def test_after_an_application_with_other_sessions_the_outer_session_is_shared_again(sessions: Sessions) -> None:
     outer = flask_app(sessions)
     others = Sessions("cookie", key="_other", secret_key_base=SECRET)
 
@@ -294,7 +292,7 @@ def test_after_one_with_other_sessions_the_outer_session_is_shared_again(session
     assert client.get("/").json == {"m": 2}
 
 
-def test_a_request_that_has_ended_shares_nothing(sessions: Sessions) -> None:
+def test_an_ended_request_shares_nothing(sessions: Sessions) -> None:
     group = SessionGroup(sessions, form="sync")
     exchange = group.begin()
     exchange.close()
@@ -311,7 +309,7 @@ def test_flask_applications_side_by_side_share_the_session(sessions: Sessions) -
     assert client.get("/").json == client.get("/admin/").json == {"n": 1, "m": 2}
 
 
-def test_fastapi_within_flask_writes_into_the_same_session(sessions: Sessions) -> None:
+def test_fastapi_inside_flask_writes_to_the_same_session(sessions: Sessions) -> None:
     inner = ASGIMiddleware(starlette_app(sessions=sessions))
     outer = flask_app(sessions)
 
@@ -331,7 +329,7 @@ def test_fastapi_within_flask_writes_into_the_same_session(sessions: Sessions) -
     assert client.get("/").json == {"before": True, "n": 1}
 
 
-def test_sessions_that_the_outer_one_keeps_too_can_be_the_inner_ones_main(
+def test_the_outer_ones_additional_sessions_can_be_the_inner_ones_main_sessions(
     sessions: Sessions, client_of: ClientOf
 ) -> None:
     cart = Sessions(TableStore(MemoryTable()), key="_cart")
@@ -349,7 +347,7 @@ def test_sessions_that_the_outer_one_keeps_too_can_be_the_inner_ones_main(
 
 
 @pytest.mark.parametrize("framework", ["flask", "starlette"])
-def test_sessions_that_only_the_inner_one_keeps_too_are_refused(
+def test_additional_sessions_that_only_the_inner_one_has_are_refused(
     sessions: Sessions, framework: str, client_of: ClientOf
 ) -> None:
     cart = Sessions(TableStore(MemoryTable()), key="_cart")
@@ -367,7 +365,7 @@ def test_sessions_that_only_the_inner_one_keeps_too_are_refused(
             client.get("/inner/")
 
 
-def test_the_outer_one_ends_it(sessions: Sessions, client_of: ClientOf) -> None:
+def test_the_outer_application_ends_the_session(sessions: Sessions, client_of: ClientOf) -> None:
     kept: list[Any] = []
     legacy = flask_app(sessions)
 
@@ -386,7 +384,7 @@ def test_the_outer_one_ends_it(sessions: Sessions, client_of: ClientOf) -> None:
         kept[0]["n"] = 2
 
 
-def test_the_borrowed_session_has_what_flask_looks_for(sessions: Sessions, client_of: ClientOf) -> None:
+def test_the_borrowed_session_has_the_attributes_that_flask_needs(sessions: Sessions, client_of: ClientOf) -> None:
     found: dict[str, Any] = {}
     legacy = flask_app(sessions)
 
@@ -424,7 +422,7 @@ def test_the_borrowed_session_has_what_flask_looks_for(sessions: Sessions, clien
     }
 
 
-def test_a_context_that_is_made_of_the_requests_environ_has_the_same_session(sessions: Sessions) -> None:
+def test_a_context_made_from_the_requests_environ_has_the_same_session(sessions: Sessions) -> None:
     app = flask_app(sessions)
 
     @app.get("/again")
@@ -441,7 +439,7 @@ def test_a_context_that_is_made_of_the_requests_environ_has_the_same_session(ses
     assert client.get("/").json == {"n": 1, "m": 2}
 
 
-# Django, whose session is an object of its own, and has the outer one's state.
+# Django, whose session is a separate object with the outer one's state.
 
 
 @pytest.fixture(params=["asgi", "wsgi"])
@@ -454,7 +452,7 @@ def django_script(*actions: Any) -> dict[str, Any]:
     return {"actions": list(actions)}
 
 
-def test_django_within_fastapi_writes_into_the_same_session(
+def test_django_inside_fastapi_writes_to_the_same_session(
     sessions: Sessions, django_app: Any, client_of: ClientOf
 ) -> None:
     app = FastAPI()
@@ -475,7 +473,7 @@ def test_django_within_fastapi_writes_into_the_same_session(
     assert client.get("/").json() == {"n": 1, "user_id": 7}
 
 
-def test_what_an_outer_middleware_only_reads_stays_djangos(
+def test_a_session_that_an_outer_middleware_only_reads_stays_djangos(
     sessions: Sessions, django_app: Any, client_of: ClientOf
 ) -> None:
     class Reading(Noting):
@@ -495,7 +493,7 @@ def test_what_an_outer_middleware_only_reads_stays_djangos(
     assert client.post("/django/page", json=django_script(["all"])).json()["results"] == [{"n": 1}]
 
 
-def test_what_an_outer_middleware_has_changed_django_goes_on_with(
+def test_django_continues_with_an_outer_middlewares_changes(
     sessions: Sessions, django_app: Any, client_of: ClientOf
 ) -> None:
     app = FastAPI()
@@ -513,7 +511,7 @@ def test_what_an_outer_middleware_has_changed_django_goes_on_with(
     assert seen.items() >= {"before": True, "n": 1}.items()
 
 
-def test_flask_within_django_writes_into_the_same_session(sessions: Sessions) -> None:
+def test_flask_inside_django_writes_to_the_same_session(sessions: Sessions) -> None:
     inner = flask_app(sessions)
 
     def pass_on(request: Any, path: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Three adapters around one handler, of which the first and the last keep the same sessions: each is found there."""
+"""Three adapters around one handler, of which the first and the last keep the same sessions: each session is found."""
 
 import asyncio
 from typing import Any
@@ -79,14 +79,14 @@ def test_in_flask(main: Sessions, cart: Sessions) -> None:
     assert names(answer) == ["_cart", "_main"]
 
 
-def test_a_handler_without_a_middleware_is_told_what_to_do() -> None:
+def test_a_handler_without_a_middleware_gets_an_explanation() -> None:
     with pytest.raises(ConfigurationError, match=r"SessionMiddleware\(app, sessions\)"):
         wsgi.fetch_session({})
     with pytest.raises(ConfigurationError, match=r"SessionMiddleware\(app, sessions\)"):
         asyncio.run(asgi.fetch_session({}))
 
 
-def test_a_session_of_no_adapter_is_looked_for_in_the_innermost(main: Sessions) -> None:
+def test_a_session_without_an_adapter_is_searched_from_the_innermost(main: Sessions) -> None:
     exchange = SessionGroup(main, form="sync").begin()
 
     assert exchange_of(exchange, main.fetch()) is exchange

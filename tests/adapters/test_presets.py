@@ -1,4 +1,4 @@
-"""A preset of timeouts outranks what a framework sets by default, and not what the application says itself."""
+"""Test that a preset of timeouts outranks a framework's defaults, but not the application's own settings."""
 
 from tests.django_project.visits import Configure, configure, environment  # isort: skip
 

@@ -1,4 +1,4 @@
-"""Behind a proxy that ends TLS: each framework believes its word for HTTPS in its own way, and the cookie follows."""
+"""Test proxies that terminate TLS: each framework trusts their HTTPS header in its own way, and the cookie follows."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -47,7 +47,7 @@ def flask_app(key: str) -> flask.Flask:
 
 @contextmanager
 def flask_behind_proxy_fix(key: str) -> Iterator[int]:
-    # Waitress takes such headers away, unless it is told who may send them.
+    # Waitress removes such headers, unless it is told which client may send them.
     with by_waitress(ProxyFix(flask_app(key), x_proto=1), clear_untrusted_proxy_headers=False) as port:
         yield port
 
@@ -68,7 +68,7 @@ def fastapi_by_uvicorn(key: str) -> Iterator[int]:
         session["n"] = session.get("n", 0) + 1
         return session["n"]
 
-    # The default, which is spelled out here: uvicorn --proxy-headers --forwarded-allow-ips 127.0.0.1
+    # The default, spelled out here: uvicorn --proxy-headers --forwarded-allow-ips 127.0.0.1
     with by_uvicorn(app, proxy_headers=True, forwarded_allow_ips="127.0.0.1") as port:
         yield port
 
@@ -113,9 +113,7 @@ def by_https(port: int, certificate: Path) -> Client:
 
 @pytest.mark.parametrize("behind", BEHIND)
 @pytest.mark.parametrize("key", ["sid", "__Host-sid"])
-def test_behind_a_proxy_that_ends_tls_the_cookie_is_secure(
-    behind: Callable[[str], Any], key: str, certificate: Path
-) -> None:
+def test_behind_a_tls_proxy_the_cookie_is_secure(behind: Callable[[str], Any], key: str, certificate: Path) -> None:
     with behind(key) as port, tls_proxy(port, certificate) as front:
         browser = Browser(by_https(front, certificate), host="localhost")
         answers = [browser.send(Request(https=True)) for _ in range(3)]
@@ -125,7 +123,7 @@ def test_behind_a_proxy_that_ends_tls_the_cookie_is_secure(
 
 
 @pytest.mark.parametrize("behind", BEHIND)
-def test_without_a_proxys_word_the_cookie_is_not_secure(behind: Callable[[str], Any]) -> None:
+def test_without_a_trusted_proxys_header_the_cookie_is_not_secure(behind: Callable[[str], Any]) -> None:
     with behind("sid") as port:
         (cookie,) = http_client(port)(Request()).all("Set-Cookie")
         assert "secure" not in cookie.lower()

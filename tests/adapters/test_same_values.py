@@ -41,7 +41,7 @@ from holdall_flask import Holdall
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
-#: What an application does with its session, in a request.
+#: An application's use of its session in a request.
 Act = Callable[[Any], None]
 #: Makes two requests of one visitor.
 Site = Callable[[Act, Act], None]
@@ -73,7 +73,7 @@ class Point(NamedTuple):
 
 
 class LazyString(UserString):
-    """As flask-babel's: made when it is asked for, and not a ``str``."""
+    """A lazy string like flask-babel's: created on access, and not a ``str``."""
 
     def __html__(self) -> str:
         return str(self)
@@ -100,7 +100,7 @@ class Frozen:
 EAST = timezone(timedelta(hours=5, minutes=30))
 SAME: Any = object()
 
-#: A value, and what ours return of it.
+#: A value, and what our sessions return for it.
 VALUES: list[tuple[Any, Any]] = [
     (None, SAME), (True, SAME), (0, SAME), (-1, SAME), (2**70, SAME), (1.5, SAME), (-0.0, SAME), (1e16, SAME),
     (math.nan, SAME), (math.inf, SAME), (-math.inf, SAME), ([math.nan, {"a": -math.inf}], SAME),
@@ -136,7 +136,7 @@ VALUES: list[tuple[Any, Any]] = [
     (nested(100, lambda value: [value]), SAME), (nested(100, lambda value: {"a": value}), SAME),
 ]  # fmt: skip
 
-#: What no sessions accept.
+#: Values that no sessions accept.
 REFUSED = [object(), 2j, bytearray(b"a"), memoryview(b"a"), Item, gettext_lazy("Log in"), range(2), UserString("a")]
 
 
@@ -226,7 +226,7 @@ kinds = pytest.mark.parametrize("kind", ["cookie", "msgspec", "rows", "the frame
 
 
 def again(site: Site, data: dict[Any, Any]) -> dict[Any, Any]:
-    """Return what the next request finds of *data*."""
+    """Return *data* as the next request finds it."""
     found: dict[Any, Any] = {}
     site(lambda session: session.update(data), lambda session: found.update(session.items()))
     return found
@@ -243,7 +243,7 @@ def accepts(framework: str, data: dict[Any, Any]) -> bool:
 @frameworks
 @kinds
 @pytest.mark.parametrize(("value", "expected"), VALUES, ids=name)
-def test_what_the_framework_accepts_comes_back(framework: str, kind: str, value: Any, expected: Any) -> None:
+def test_values_that_the_framework_accepts_come_back(framework: str, kind: str, value: Any, expected: Any) -> None:
     expected = value if expected is SAME else expected
     site = OURS[framework](ours(kind, framework))
     data = {"value": value, "within": [value, {"a": value}], "plain": "text"}
@@ -252,7 +252,7 @@ def test_what_the_framework_accepts_comes_back(framework: str, kind: str, value:
     try:
         found = again(site, data)
     except TypeError:
-        # What the framework cannot write may not stand in its cookie.
+        # Values that the framework cannot write must not be in its cookie.
         assert kind == "the framework's format"
         assert not accepts(framework, data)
         return
@@ -263,7 +263,7 @@ def test_what_the_framework_accepts_comes_back(framework: str, kind: str, value:
 @frameworks
 @kinds
 @pytest.mark.parametrize("value", REFUSED, ids=name)
-def test_what_it_refuses_is_refused_at_the_line_that_puts_it(framework: str, kind: str, value: Any) -> None:
+def test_values_that_it_refuses_are_refused_when_they_are_put(framework: str, kind: str, value: Any) -> None:
     assert not accepts(framework, {"value": [value]})
 
     def put(session: Any) -> None:
@@ -309,7 +309,7 @@ _COOKIE = {"flask": "session", "starlette": "session", "django": "sessionid"}
 @frameworks
 @kinds
 @pytest.mark.parametrize("key", [7, -1, 2**70, True, False, None, 0.5, 1e16, Colour.RED, Size.LARGE], ids=repr)
-def test_a_key_of_the_session_becomes_what_the_framework_makes_of_it(framework: str, kind: str, key: Any) -> None:
+def test_a_session_key_is_converted_as_in_the_framework(framework: str, kind: str, key: Any) -> None:
     theirs = again(OWN[framework], {key: 1})
     site = OURS[framework](ours(kind, framework))
 
@@ -328,7 +328,7 @@ def test_a_key_of_the_session_becomes_what_the_framework_makes_of_it(framework: 
 
 @frameworks
 @kinds
-def test_a_value_that_is_altered_in_place_is_accepted_as_one_that_is_put(framework: str, kind: str) -> None:
+def test_a_value_mutated_in_place_is_accepted_like_one_that_is_put(framework: str, kind: str) -> None:
     site = OURS[framework](ours(kind, framework))
     found: list[Any] = []
 

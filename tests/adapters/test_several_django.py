@@ -47,12 +47,12 @@ def table() -> MemoryTable:
 
 @pytest.fixture
 def outside(table: MemoryTable) -> Sessions:
-    """What a test looks at the table with."""
+    """Return the sessions with which a test reads the table from outside."""
     return Sessions(TableStore(table), key="sid")
 
 
 def visited(view: Callable[..., Any], *also: Sessions, cookie: str = "", wsgi: bool = False) -> Response:
-    """Return the answer of an application of one view."""
+    """Return the response of an application with one view."""
     with override_settings(HOLDALL={"sessions": main, "also": also}, ROOT_URLCONF=(path("", view),)):
         client = wsgi_client(WSGIHandler()) if wsgi else asgi_client(ASGIHandler())
         return client(Request("GET", headers=[("Cookie", cookie)] if cookie else []))
@@ -63,7 +63,7 @@ def visited(view: Callable[..., Any], *also: Sessions, cookie: str = "", wsgi: b
 
 @pytest.mark.parametrize("named", [cart, f"{__name__}.cart"], ids=["object", "dotted path"])
 @pytest.mark.parametrize("given", [{"sessions": main}, {"key": "_shop"}], ids=["sessions", "options"])
-def test_each_is_named_or_given(named: Any, given: dict[str, Any]) -> None:
+def test_additional_sessions_are_given_by_dotted_path_or_as_objects(named: Any, given: dict[str, Any]) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         request.session["n"] = fetch_session(request, cart)["n"] = 1
         assert isinstance(fetch_session(request, cart), DjangoSession)
@@ -78,7 +78,7 @@ def test_each_is_named_or_given(named: Any, given: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("wrong", [f"{__name__}.cart", cart], ids=["dotted path", "object"])
-def test_one_that_is_not_in_a_list_is_refused(wrong: Any) -> None:
+def test_a_value_that_is_not_a_list_is_refused(wrong: Any) -> None:
     with (
         override_settings(HOLDALL={"sessions": main, "also": wrong}),
         pytest.raises(ConfigurationError, match="pass a list of Sessions or of their dotted paths"),
@@ -86,7 +86,7 @@ def test_one_that_is_not_in_a_list_is_refused(wrong: Any) -> None:
         configured_sessions()
 
 
-def test_what_is_no_sessions_is_refused() -> None:
+def test_an_object_that_is_not_sessions_is_refused() -> None:
     with (
         override_settings(HOLDALL={"sessions": main, "also": [f"{__name__}.SECRET"]}),
         pytest.raises(ConfigurationError, match=r"HOLDALL\['also'\] has .* neither a Sessions nor the dotted path"),
@@ -94,7 +94,7 @@ def test_what_is_no_sessions_is_refused() -> None:
         configured_sessions()
 
 
-def test_two_of_one_key_are_refused() -> None:
+def test_two_sessions_with_the_same_key_are_refused() -> None:
     with (
         override_settings(HOLDALL={"key": "_cart", "also": [cart]}),
         pytest.raises(ConfigurationError, match="give each its own key"),
@@ -102,7 +102,7 @@ def test_two_of_one_key_are_refused() -> None:
         configured_sessions()
 
 
-def test_one_that_is_awaited_is_refused_under_wsgi(table: MemoryTable) -> None:
+def test_an_additional_async_session_is_refused_under_wsgi(table: MemoryTable) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid")
 
     with (
@@ -112,7 +112,7 @@ def test_one_that_is_awaited_is_refused_under_wsgi(table: MemoryTable) -> None:
         SessionMiddleware(lambda request: HttpResponse())
 
 
-def test_one_that_is_not_set_up_is_an_error() -> None:
+def test_a_session_that_is_not_set_up_is_an_error() -> None:
     def view(request: HttpRequest) -> HttpResponse:
         with pytest.raises(ConfigurationError, match="without the sessions '_cart'"):
             fetch_session(request, cart)
@@ -125,7 +125,7 @@ def test_one_that_is_not_set_up_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("is_awaited", [True, False])
-def test_an_async_view_awaits_one_that_has_to_be_waited_for(
+def test_an_async_view_awaits_a_session_in_a_slow_table(
     table: MemoryTable, outside: Sessions, is_awaited: bool
 ) -> None:
     table.blocking_reads = not is_awaited
@@ -143,7 +143,7 @@ def test_an_async_view_awaits_one_that_has_to_be_waited_for(
     assert visited(view, waited, cookie=cookie).body == b'{"n": 2}'
 
 
-def test_an_async_view_need_not_await_what_is_there() -> None:
+def test_an_async_view_need_not_await_a_session_that_is_already_read() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         return JsonResponse(dict(fetch_session(request, cart)))
 
@@ -151,7 +151,9 @@ def test_an_async_view_need_not_await_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
+def test_with_fetch_explicit_each_session_is_read_when_it_is_fetched(
+    table: MemoryTable, outside: Sessions, is_async: bool
+) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookies = f"{init_test_session(main, {'n': 1})}; {init_test_session(outside, {'n': 2})}"
 
@@ -172,7 +174,7 @@ def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: S
     assert answer.body == b"[1, 2]"
 
 
-def test_a_view_that_is_not_async_waits_for_it_under_asgi(table: MemoryTable, outside: Sessions) -> None:
+def test_a_sync_view_under_asgi_waits_for_an_additional_session(table: MemoryTable, outside: Sessions) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
@@ -187,7 +189,7 @@ def test_a_view_that_is_not_async_waits_for_it_under_asgi(table: MemoryTable, ou
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 @pytest.mark.parametrize("is_async", [True, False])
-def test_a_body_may_ask_for_it_late(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
+def test_a_body_may_fetch_an_additional_session_late(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
@@ -207,7 +209,7 @@ def test_a_body_may_ask_for_it_late(table: MemoryTable, outside: Sessions, is_as
 
 
 @pytest.mark.parametrize("make", [HttpResponse, lambda: FileResponse(BytesIO(b"a file"))], ids=["page", "file"])
-def test_when_the_answer_has_gone_it_takes_no_change_any_more(
+def test_after_the_response_an_additional_session_takes_no_more_changes(
     outside: Sessions, make: Callable[[], HttpResponse]
 ) -> None:
     opened: list[DjangoSession] = []
@@ -223,11 +225,11 @@ def test_when_the_answer_has_gone_it_takes_no_change_any_more(
         opened[0]["n"] = 2
 
 
-# Django's names, each for its own store.
+# Django's methods, each for its own store.
 
 
 def named_by(line: str, sessions: Sessions) -> str:
-    """Return the name of the session whose cookie is set by *line*."""
+    """Return the name of the session whose cookie *line* sets."""
     session = sessions.fetch(line.partition(";")[0])
     state_of(session).loaded()
     stored = state_of(session).stored
@@ -235,7 +237,7 @@ def named_by(line: str, sessions: Sessions) -> str:
     return name_of(session, stored)
 
 
-def test_it_is_saved_and_known_by_django_s_names(table: MemoryTable, outside: Sessions) -> None:
+def test_an_additional_session_works_with_djangos_methods(table: MemoryTable, outside: Sessions) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         session = fetch_session(request, outside)
         session["n"] = 1
@@ -257,7 +259,7 @@ def test_it_is_saved_and_known_by_django_s_names(table: MemoryTable, outside: Se
     assert len(table) == 1
 
 
-def test_it_is_saved_and_known_by_their_async_twins(table: MemoryTable, outside: Sessions) -> None:
+def test_an_additional_session_works_with_their_async_twins(table: MemoryTable, outside: Sessions) -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         session = await afetch_session(request, outside)
         await session.aset("n", 1)
@@ -273,7 +275,9 @@ def test_it_is_saved_and_known_by_their_async_twins(table: MemoryTable, outside:
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_it_ends_another_session_of_its_own_store(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
+def test_an_additional_session_can_end_another_of_its_own_store(
+    table: MemoryTable, outside: Sessions, is_async: bool
+) -> None:
     other = init_test_session(outside, {"n": 1}).partition("=")[2]
 
     def end(request: HttpRequest) -> HttpResponse:
@@ -289,7 +293,7 @@ def test_it_ends_another_session_of_its_own_store(table: MemoryTable, outside: S
     assert len(table) == 0
 
 
-def test_a_sync_read_in_an_async_method_is_made_in_a_thread(table: MemoryTable, outside: Sessions) -> None:
+def test_a_sync_read_in_an_async_method_runs_in_a_thread(table: MemoryTable, outside: Sessions) -> None:
     table.blocking_reads = True
     cookie = init_test_session(outside, {"n": 1})
 
@@ -317,7 +321,7 @@ def test_the_command_sweeps_the_table_of_each() -> None:
     assert [len(table) for table in tables] == [0, 0]
 
 
-# Cookies that an application or a test has put there.
+# Cookies that an application or a test has put into a request.
 
 
 def putting(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
@@ -331,7 +335,7 @@ def putting(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest
 
 
 @pytest.mark.parametrize("wsgi", [True, False])
-def test_a_cookie_that_was_put_into_the_request_is_taken(wsgi: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cookie_put_into_the_request_is_used(wsgi: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {sessions: init_test_session(sessions, {"n": 1}) for sessions in (main, cart)}
     put = init_test_session(cart, {"n": 2}).partition("=")[2]
 

@@ -1,4 +1,4 @@
-"""Several sessions in one ASGI application: parameters, WebSockets, when each is read, applications in applications."""
+"""Several sessions in one ASGI application: parameters, WebSockets, when each is read, mounted applications."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -49,12 +49,12 @@ def rows() -> AwaitedTable:
 
 @pytest.fixture
 def cart(rows: AwaitedTable) -> Sessions:
-    """Keep a cart in a table that is awaited."""
+    """Keep a cart in an async table."""
     return Sessions(TableStore(rows), key="sid", principal_key="user_id")
 
 
 class TestInThreads(SeveralTests):
-    """Tables that block, and nothing is read before it is asked for."""
+    """Blocking tables, from which nothing is read before it is fetched."""
 
     @pytest.fixture
     def mount(self) -> MountApplication:
@@ -78,7 +78,7 @@ def keys_of(lines: list[bytes]) -> list[str]:
     return [line.partition(b"=")[0].decode() for line in lines]
 
 
-# Set-up.
+# Setup.
 
 
 def test_one_that_has_the_name_of_starlettes_is_refused() -> None:
@@ -88,7 +88,7 @@ def test_one_that_has_the_name_of_starlettes_is_refused() -> None:
         )
 
 
-async def test_one_that_is_not_set_up_is_an_error(main: Sessions, cart: Sessions) -> None:
+async def test_a_session_that_is_not_set_up_is_an_error(main: Sessions, cart: Sessions) -> None:
     async def handler(request: Request) -> Response:
         with pytest.raises(ConfigurationError, match="without the sessions 'sid'"):
             await fetch_session(request, cart)
@@ -98,11 +98,13 @@ async def test_one_that_is_not_set_up_is_an_error(main: Sessions, cart: Sessions
     assert (await request(served(handler, main))).status == 200
 
 
-# When it is read.
+# Reading.
 
 
 @pytest.mark.parametrize("fetch", ["auto", "explicit"])
-async def test_it_is_read_when_it_is_asked_for(main: Sessions, cart: Sessions, rows: AwaitedTable, fetch: Any) -> None:
+async def test_an_additional_session_is_read_when_it_is_fetched(
+    main: Sessions, cart: Sessions, rows: AwaitedTable, fetch: Any
+) -> None:
     steps: list[list[str]] = []
 
     async def handler(request: Request) -> Response:
@@ -118,7 +120,7 @@ async def test_it_is_read_when_it_is_asked_for(main: Sessions, cart: Sessions, r
     assert rows.steps == ["read"]
 
 
-async def test_one_that_is_not_asked_for_is_let_alone(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_session_that_is_not_fetched_is_left_alone(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
     async def handler(request: Request) -> Response:
         request.session["n"] = 1
         return Response()
@@ -129,7 +131,9 @@ async def test_one_that_is_not_asked_for_is_let_alone(main: Sessions, cart: Sess
     assert keys_of(wire.all(b"set-cookie")) == ["_shop"]
 
 
-async def test_one_that_was_not_awaited_cannot_be_touched(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_session_that_was_not_awaited_cannot_be_used(
+    main: Sessions, cart: Sessions, rows: AwaitedTable
+) -> None:
     async def handler(request: Request) -> Response:
         with pytest.raises(SessionNotFetchedError, match="await fetch_session"):
             request.scope[KEY].session_of(cart)["n"] = 1
@@ -138,7 +142,7 @@ async def test_one_that_was_not_awaited_cannot_be_touched(main: Sessions, cart: 
     assert (await request(served(handler, main, cart), kept(rows.sessions, n=7))).status == 200
 
 
-async def test_one_that_blocks_is_used_in_threads(main: Sessions) -> None:
+async def test_an_additional_session_in_a_blocking_table_is_used_in_threads(main: Sessions) -> None:
     table = BlockingTable()
     cart = Sessions(TableStore(table), key="sid")
 
@@ -154,7 +158,7 @@ async def test_one_that_blocks_is_used_in_threads(main: Sessions) -> None:
     assert len(table.threads) > before
 
 
-# As a parameter.
+# Parameters.
 
 
 @dataclass
@@ -162,7 +166,7 @@ class Basket:
     items: list[str] = field(default_factory=list)
 
 
-def test_a_parameter_is_the_session_or_a_value_of_it(main: Sessions) -> None:
+def test_a_parameter_is_the_session_or_a_typed_value_of_it(main: Sessions) -> None:
     cart = Sessions("table", key="_cart", table="carts of parameters")
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=main, also=[cart])
@@ -193,7 +197,9 @@ def test_a_parameter_is_the_session_or_a_value_of_it(main: Sessions) -> None:
 # WebSockets and bodies.
 
 
-async def test_a_websocket_begins_both_when_it_is_accepted(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_websocket_begins_both_sessions_when_it_is_accepted(
+    main: Sessions, cart: Sessions, rows: AwaitedTable
+) -> None:
     async def handler(websocket: WebSocket) -> None:
         websocket.session["n"] = 1
         session = await fetch_session(websocket, cart)
@@ -209,7 +215,9 @@ async def test_a_websocket_begins_both_when_it_is_accepted(main: Sessions, cart:
     assert looked_up(rows.sessions, line.partition(b";")[0]) == {"n": 3}
 
 
-async def test_a_websocket_may_ask_for_it_late_and_save(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_websocket_may_fetch_an_additional_session_late_and_save(
+    main: Sessions, cart: Sessions, rows: AwaitedTable
+) -> None:
     seen: list[dict[str, Any]] = []
     cookie = kept(rows.sessions, n=1)
 
@@ -228,7 +236,7 @@ async def test_a_websocket_may_ask_for_it_late_and_save(main: Sessions, cart: Se
     assert looked_up(rows.sessions, cookie) == {"n": 3}
 
 
-async def test_a_websocket_that_is_refused_ends_what_is_to_end(
+async def test_a_refused_websocket_still_ends_a_dropped_session(
     main: Sessions, cart: Sessions, rows: AwaitedTable
 ) -> None:
     async def handler(websocket: WebSocket) -> None:
@@ -242,7 +250,9 @@ async def test_a_websocket_that_is_refused_ends_what_is_to_end(
 
 
 @pytest.mark.parametrize("extensions", [{}, {"websocket.http.response": {}}], ids=["close", "response"])
-async def test_a_handshake_is_refused_when_one_cannot_be_stored(main: Sessions, extensions: dict[str, Any]) -> None:
+async def test_a_handshake_is_refused_if_one_session_cannot_be_stored(
+    main: Sessions, extensions: dict[str, Any]
+) -> None:
     table = FailingTable()
     cart = Sessions(TableStore(table), key="sid")
 
@@ -256,14 +266,14 @@ async def test_a_handshake_is_refused_when_one_cannot_be_stored(main: Sessions, 
     wire = await websocket(served(handler, main, cart), kept(main, n=0), extensions=extensions)
 
     if extensions:
-        # A renewal is carried out although the request has failed.
+        # A renewal is carried out even if the request has failed.
         assert (wire.kinds[0], wire.status) == ("websocket.http.response.start", 503)
         assert {key.partition(".")[0] for key in keys_of(wire.all(b"set-cookie"))} == {"_shop"}
     else:
         assert wire.kinds == ["websocket.close"]
 
 
-async def test_a_websocket_is_not_closed_when_another_than_the_main_one_ends(
+async def test_a_websocket_is_not_closed_when_an_additional_session_ends(
     rows: AwaitedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = Sessions(TableStore(MemoryTable()), key="_lists")
@@ -296,7 +306,7 @@ async def test_a_websocket_is_not_closed_when_another_than_the_main_one_ends(
     assert wire.sent[-1]["code"] == 1000
 
 
-async def test_a_body_may_ask_for_it_late(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_body_may_fetch_an_additional_session_late(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
     in_cookie = Sessions("cookie", key="_other", secret_key_base=SECRET)
 
     async def handler(request: Request) -> Response:
@@ -316,7 +326,7 @@ async def test_a_body_may_ask_for_it_late(main: Sessions, cart: Sessions, rows: 
     assert looked_up(rows.sessions, cookie) == {"n": 2}
 
 
-async def test_who_is_cancelled_has_logged_out_all_the_same(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_cancelled_request_has_still_logged_out(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
     async def handler(request: Request) -> Response:
         (await fetch_session(request, cart)).logout()
         scope.cancel()
@@ -330,7 +340,7 @@ async def test_who_is_cancelled_has_logged_out_all_the_same(main: Sessions, cart
     assert looked_up(rows.sessions, cookie) == {}
 
 
-async def test_a_failure_after_a_visitor_has_left_is_none_of_theirs(
+async def test_a_failure_after_the_visitor_left_is_not_sent_to_the_visitor(
     main: Sessions, cart: Sessions, rows: AwaitedTable
 ) -> None:
     async def handler(websocket: WebSocket) -> None:
@@ -344,10 +354,10 @@ async def test_a_failure_after_a_visitor_has_left_is_none_of_theirs(
     assert looked_up(rows.sessions, cookie) == {"n": 2}
 
 
-# Applications in applications.
+# Mounted applications.
 
 
-async def test_a_mounted_application_has_its_own_and_they_end_where_it_does(main: Sessions) -> None:
+async def test_a_mounted_applications_own_sessions_end_with_it(main: Sessions) -> None:
     cart = Sessions("cookie", key="_cart", secret_key_base=SECRET)
     staff = Sessions("cookie", key="_staff", secret_key_base=SECRET, path="/admin")
 
@@ -373,7 +383,7 @@ async def test_a_mounted_application_has_its_own_and_they_end_where_it_does(main
     assert keys_of((await request(app)).all(b"set-cookie")) == ["_cart"]
 
 
-async def test_a_mounted_application_without_its_own_has_those_around_it(main: Sessions) -> None:
+async def test_a_mounted_application_without_its_own_sessions_uses_the_outer_ones(main: Sessions) -> None:
     staff = Sessions("cookie", key="_staff", secret_key_base=SECRET, path="/admin")
 
     async def inner(request: Request) -> Response:
@@ -390,10 +400,10 @@ async def test_a_mounted_application_without_its_own_has_those_around_it(main: S
     assert b"; path=/admin" in line
 
 
-# In tests.
+# Tests of an application.
 
 
-def test_a_test_reaches_it_by_its_sessions(main: Sessions) -> None:
+def test_a_test_accesses_an_additional_session_through_its_sessions(main: Sessions) -> None:
     testclient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2")
     cart = Sessions("table", key="_cart", table="carts of tests", principal_key="user_id")
     app = FastAPI()

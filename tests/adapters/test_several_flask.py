@@ -1,4 +1,4 @@
-"""Several sessions in one Flask application: by its settings, in its handlers of errors, in its tests."""
+"""Several sessions in one Flask application: its settings, its error handlers, its tests."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def app(main: Sessions, cart: Sessions) -> Flask:
 
 
 def _refuses(*args: Any, **options: Any) -> Any:
-    msg = "the table's backend is gone"
+    msg = "the table's backend is down"
     raise StoreError(msg)
 
 
@@ -54,10 +54,10 @@ def keys_of(response: Any) -> list[str]:
     return [line.partition("=")[0] for line in response.headers.getlist("Set-Cookie")]
 
 
-# Set-up.
+# Setup.
 
 
-def test_it_goes_with_a_session_by_flasks_settings(cart: Sessions) -> None:
+def test_an_additional_session_works_beside_flasks_own(cart: Sessions) -> None:
     app = Flask(__name__)
     app.secret_key = SECRET
     Holdall(app, also=[cart])
@@ -70,7 +70,7 @@ def test_it_goes_with_a_session_by_flasks_settings(cart: Sessions) -> None:
     assert sorted(keys_of(app.test_client().get("/"))) == ["_cart", "session"]
 
 
-def test_it_stays_when_flasks_settings_change(cart: Sessions) -> None:
+def test_an_additional_session_stays_the_same_when_flasks_settings_change(cart: Sessions) -> None:
     app = Flask(__name__)
     Holdall(app, also=iter([cart]))
     app.add_url_rule("/", view_func=lambda: str(fetch_session(cart).setdefault("n", 1)))
@@ -80,7 +80,7 @@ def test_it_stays_when_flasks_settings_change(cart: Sessions) -> None:
         assert app.test_client().get("/").text == "1"
 
 
-def test_one_that_has_the_name_in_flasks_settings_is_refused() -> None:
+def test_an_additional_session_with_the_name_in_flasks_settings_is_refused() -> None:
     app = Flask(__name__)
     app.config.update(SECRET_KEY=SECRET, TESTING=True)
 
@@ -88,7 +88,7 @@ def test_one_that_has_the_name_in_flasks_settings_is_refused() -> None:
         Holdall(app, also=[Sessions("cookie", key="session", secret_key_base=SECRET)])
 
 
-def test_one_that_flask_cannot_wait_for_is_refused(main: Sessions) -> None:
+def test_an_additional_async_session_is_refused(main: Sessions) -> None:
     awaited = Sessions(TableStore(as_async(MemoryTable())), key="_cart")
 
     with pytest.raises(ConfigurationError, match="is async, which this adapter cannot use"):
@@ -99,7 +99,7 @@ def test_one_that_flask_cannot_wait_for_is_refused(main: Sessions) -> None:
         Holdall(app, also=[awaited])
 
 
-def test_one_that_is_not_set_up_is_an_error(app: Flask, main: Sessions, cart: Sessions) -> None:
+def test_a_session_that_is_not_set_up_is_an_error(app: Flask, main: Sessions, cart: Sessions) -> None:
     with app.test_request_context():
         with pytest.raises(ConfigurationError, match="without the sessions '_wish'"):
             fetch_session(Sessions("cookie", key="_wish", secret_key_base=SECRET))
@@ -107,10 +107,10 @@ def test_one_that_is_not_set_up_is_an_error(app: Flask, main: Sessions, cart: Se
         assert isinstance(fetch_session(cart), FlaskSession)
 
 
-# In use.
+# Use.
 
 
-def test_the_browser_keeps_a_permanent_one_alone(app: Flask, cart: Sessions) -> None:
+def test_permanent_applies_only_to_the_session_that_sets_it(app: Flask, cart: Sessions) -> None:
     @app.get("/")
     def add() -> str:
         session["n"] = 1
@@ -123,7 +123,7 @@ def test_the_browser_keeps_a_permanent_one_alone(app: Flask, cart: Sessions) -> 
     assert "Max-Age=604800" in basket
 
 
-def test_messages_are_in_the_main_one(app: Flask, cart: Sessions) -> None:
+def test_flashed_messages_are_in_the_main_session(app: Flask, cart: Sessions) -> None:
     @app.get("/")
     def say() -> dict[str, Any]:
         flash("Added")
@@ -132,7 +132,7 @@ def test_messages_are_in_the_main_one(app: Flask, cart: Sessions) -> None:
     assert app.test_client().get("/").json == {"told": ["Added"], "cart": {}}
 
 
-def test_where_a_file_is_sent_it_takes_no_change_any_more(main: Sessions) -> None:
+def test_an_additional_session_takes_no_changes_after_a_file_was_sent(main: Sessions) -> None:
     app, lists = Flask(__name__), Sessions("table", key="_lists", table="lists with a file")
     Holdall(app, main, also=[lists])
     found: list[FlaskSession] = []
@@ -154,10 +154,10 @@ def test_where_a_file_is_sent_it_takes_no_change_any_more(main: Sessions) -> Non
         found[0]["n"] = 2
 
 
-# When one can't be stored, Flask's handlers have their say.
+# Flask's error handlers run when one cannot be stored.
 
 
-def test_a_page_for_a_store_that_fails_carries_the_cookie_of_another(
+def test_a_page_for_a_failing_store_carries_another_sessions_cookie(
     app: Flask, table: FailingTable, cart: Sessions
 ) -> None:
     @app.errorhandler(StoreError)
@@ -177,12 +177,12 @@ def test_a_page_for_a_store_that_fails_carries_the_cookie_of_another(
     response = client.get("/")
 
     assert (response.status_code, response.text) == (503, "in a moment")
-    # A renewal takes the cookie's next name.
+    # A renewal uses the cookie's next name.
     assert keys_of(response) == ["_cart", "_cart.a"]
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_who_empties_one_that_is_too_large_loses_nothing_of_another(app: Flask, cart: Sessions) -> None:
+def test_clearing_an_oversized_session_loses_nothing_of_another(app: Flask, cart: Sessions) -> None:
     @app.errorhandler(CookieOverflowError)
     def full(error: CookieOverflowError) -> tuple[str, int]:
         fetch_session(cart).clear()
@@ -240,7 +240,7 @@ def test_a_handler_may_use_what_was_saved_before_another_failed(
     assert client.get("/all").json == [{"n": 1, **saved}, saved]
 
 
-def test_the_latest_cookie_of_one_that_is_saved_twice_stands(app: Flask, cart: Sessions) -> None:
+def test_the_latest_cookie_of_a_session_saved_twice_is_sent(app: Flask, cart: Sessions) -> None:
     lists = Sessions("table", key="_lists", table="lists that are saved twice")
     Holdall(app, cart, also=[lists])
 
@@ -271,10 +271,10 @@ def test_the_latest_cookie_of_one_that_is_saved_twice_stands(app: Flask, cart: S
     assert client.get("/n").text == "2"
 
 
-# In tests, and under a path.
+# Tests of an application, and applications under a path.
 
 
-def test_a_test_reaches_it_in_a_transaction(app: Flask, cart: Sessions) -> None:
+def test_a_test_uses_an_additional_session_in_a_transaction(app: Flask, cart: Sessions) -> None:
     @app.get("/")
     def count() -> str:
         return str(fetch_session(cart)["n"])
@@ -287,7 +287,7 @@ def test_a_test_reaches_it_in_a_transaction(app: Flask, cart: Sessions) -> None:
     assert client.get("/").text == "3"
 
 
-def test_a_test_logs_its_visitor_in_to_either(main: Sessions) -> None:
+def test_a_test_logs_its_visitor_in_to_either_session(main: Sessions) -> None:
     app, desk = Flask(__name__), Sessions("table", key="_desk", table="desk of a test", principal_key="clerk")
     Holdall(app, main, also=[desk])
     app.add_url_rule("/", view_func=lambda: [fetch_session(each).principal for each in (main, desk)])
@@ -299,7 +299,7 @@ def test_a_test_logs_its_visitor_in_to_either(main: Sessions) -> None:
     assert client.get("/").json == ["7", "8"]
 
 
-def test_an_application_under_a_path_keeps_its_own(app: Flask) -> None:
+def test_an_application_under_a_path_keeps_its_own_sessions(app: Flask) -> None:
     admin = Flask("admin")
     admin.config.update(SECRET_KEY=SECRET, SESSION_COOKIE_NAME="_admin", APPLICATION_ROOT="/admin")
     Holdall(admin)

@@ -1,4 +1,4 @@
-"""One session in three frameworks: what one makes, each other reads, changes and ends."""
+"""One session in three frameworks: each can read, change and end what another created."""
 
 from collections.abc import Callable
 from itertools import permutations
@@ -24,7 +24,7 @@ MOUNTS = {
 def store(request: pytest.FixtureRequest, clock: FakeClock) -> Store:
     match request.param:
         case "cookie":
-            return CookieStore(NativeFormat("a secret of these tests, which nobody else has"))
+            return CookieStore(NativeFormat("a secret of these tests, which no application has"))
         case "rows":
             return TableStore(MemoryTable(clock=clock))
         case _:
@@ -33,13 +33,13 @@ def store(request: pytest.FixtureRequest, clock: FakeClock) -> Store:
 
 @pytest.fixture
 def browser(clock: FakeClock) -> Browser:
-    """Hold the one jar that all visits share."""
+    """Return the one browser that all visits share."""
     return Browser(clock=clock)
 
 
 @pytest.fixture
 def visit(store: Store, clock: FakeClock, browser: Browser) -> Callable[[str], Visitor]:
-    """Make one visitor for each framework, all with the same browser."""
+    """Return a function that makes one visitor for each framework, all with the same browser."""
     sessions = Sessions(store, key=KEY, principal_key="user_id", clock=clock)
 
     def visit(framework: str) -> Visitor:
@@ -52,7 +52,9 @@ each_other = pytest.mark.parametrize(("one", "other"), list(permutations(MOUNTS,
 
 
 @each_other
-def test_what_one_puts_the_other_reads_and_changes(visit: Callable[[str], Visitor], one: str, other: str) -> None:
+def test_each_framework_reads_and_changes_what_another_put(
+    visit: Callable[[str], Visitor], one: str, other: str
+) -> None:
     first, second = visit(one), visit(other)
     first.does(["put", "cart", [{"sku": "Zoë"}]], ["put", "n", 1])
 
@@ -62,7 +64,7 @@ def test_what_one_puts_the_other_reads_and_changes(visit: Callable[[str], Visito
 
 
 @each_other
-def test_a_login_in_one_is_a_login_in_the_other(
+def test_a_login_in_one_framework_is_a_login_in_the_others(
     visit: Callable[[str], Visitor], browser: Browser, one: str, other: str
 ) -> None:
     first, second = visit(one), visit(other)
@@ -77,7 +79,7 @@ def test_a_login_in_one_is_a_login_in_the_other(
 
 
 @each_other
-def test_a_logout_in_one_is_a_logout_in_the_other(
+def test_a_logout_in_one_framework_is_a_logout_in_the_others(
     visit: Callable[[str], Visitor], browser: Browser, one: str, other: str
 ) -> None:
     first, second = visit(one), visit(other)
@@ -89,7 +91,7 @@ def test_a_logout_in_one_is_a_logout_in_the_other(
 
 
 @pytest.mark.parametrize("framework", MOUNTS)
-def test_all_send_the_same_line(store: Store, clock: FakeClock, framework: str) -> None:
+def test_all_frameworks_send_the_same_set_cookie_line(store: Store, clock: FakeClock, framework: str) -> None:
     options = {"max_age": 3600, "path": "/shop", "domain": "shop.example", "same_site": "Strict", "secure": True}
     visitor = Visitor(MOUNTS[framework](Sessions(store, key=KEY, clock=clock, **options)), clock)
 

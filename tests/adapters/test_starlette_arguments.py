@@ -1,4 +1,4 @@
-"""Our middleware takes the arguments of Starlette's, and options of ``Sessions`` too."""
+"""Our middleware accepts the arguments of Starlette's, and options of ``Sessions`` too."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def set_cookie(*, https: bool = False, **arguments: Any) -> dict[str, str]:
     return {name: value} | {attribute.lower(): value for attribute, value in attributes}
 
 
-def test_a_secret_key_is_all_that_is_needed() -> None:
+def test_a_secret_key_is_enough() -> None:
     cookie = set_cookie(secret_key=SECRET)
 
     assert cookie.pop("session")
@@ -40,7 +40,7 @@ def test_a_secret_key_is_all_that_is_needed() -> None:
     assert cookie == {"path": "/", "max-age": str(14 * 86400), "httponly": "", "samesite": "Lax"}
 
 
-def test_all_arguments_of_starlettes_are_taken() -> None:
+def test_all_of_starlettes_arguments_are_accepted() -> None:
     cookie = set_cookie(
         secret_key=SECRET,
         session_cookie="_shop",
@@ -63,12 +63,12 @@ def test_all_arguments_of_starlettes_are_taken() -> None:
     }
 
 
-def test_secure_follows_the_request_unless_told() -> None:
+def test_secure_follows_the_request_by_default() -> None:
     assert "secure" in set_cookie(secret_key=SECRET, https=True)
     assert "secure" not in set_cookie(secret_key=SECRET)
 
 
-def test_a_cookie_is_kept_no_longer_than_browsers_do() -> None:
+def test_a_cookie_is_kept_no_longer_than_browsers_allow() -> None:
     assert set_cookie(secret_key=SECRET, max_age=10 * 365 * 86400)["max-age"] == str(400 * 86400)
 
 
@@ -82,13 +82,13 @@ def test_a_cookie_is_kept_no_longer_than_browsers_do() -> None:
         ({"max_age": 60, "idle_timeout": 30}, 30),
     ],
 )
-def test_a_session_lives_unused_as_long_as_its_cookie(arguments: dict[str, Any], idle_timeout: int | None) -> None:
+def test_an_unused_session_lives_as_long_as_its_cookie(arguments: dict[str, Any], idle_timeout: int | None) -> None:
     middleware = SessionMiddleware(Starlette(), secret_key=SECRET, **arguments)
 
     assert middleware.sessions.settings.idle_timeout == idle_timeout
 
 
-def test_options_of_sessions_are_taken_too() -> None:
+def test_options_of_sessions_are_accepted_too() -> None:
     middleware = SessionMiddleware(Starlette(), store="table", table="arguments", principal_key="user_id")
 
     assert middleware.sessions.settings.principals.keys == ("user_id",)
@@ -96,7 +96,7 @@ def test_options_of_sessions_are_taken_too() -> None:
 
 
 @pytest.mark.parametrize("arguments", [{}, {"secret_key": "short"}, {"read_framework_cookies": True}])
-def test_without_a_good_secret_it_says_what_to_give(arguments: dict[str, Any]) -> None:
+def test_without_a_good_secret_it_explains_how_to_make_one(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"^secret_key (is missing|has 5 bytes).* Make one with") as raised:
         SessionMiddleware(Starlette(), **arguments)
 
@@ -104,7 +104,7 @@ def test_without_a_good_secret_it_says_what_to_give(arguments: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("arguments", [{"read_framework_cookies": True}, {"max_age": 60}])
-def test_arguments_are_not_for_sessions_that_are_made_already(arguments: dict[str, Any]) -> None:
+def test_arguments_are_refused_with_an_existing_sessions_object(arguments: dict[str, Any]) -> None:
     sessions = Sessions("table", key="sid", table="arguments")
 
     with pytest.raises(ConfigurationError, match=f"pass {next(iter(arguments))} to that"):
@@ -112,17 +112,17 @@ def test_arguments_are_not_for_sessions_that_are_made_already(arguments: dict[st
 
 
 @pytest.mark.parametrize("given", ["shop", TableStore])
-def test_what_is_no_sessions_is_named(given: Any) -> None:
+def test_an_object_that_is_not_sessions_is_named(given: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^sessions= takes a Sessions\(…\), not (a str|TableStore)"):
         SessionMiddleware(Starlette(), given)
 
 
-def test_a_max_age_that_is_no_time_is_named() -> None:
+def test_an_invalid_max_age_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"^max_age='week' is not a"):
         SessionMiddleware(Starlette(), secret_key=SECRET, max_age="week")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-def test_options_of_ours_come_before_starlettes_arguments() -> None:
+def test_our_options_take_precedence_over_starlettes_arguments() -> None:
     cookie = set_cookie(secret_key="short", secret_key_base=SECRET, key="_shop", session_cookie="session")
 
     assert cookie.pop("_shop")

@@ -15,7 +15,7 @@ from holdall_flask import Holdall, put_session
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
-#: What is public on a session of ours, and on no dict.
+#: Our sessions' public names that a dict lacks.
 NAMES = sorted(
     name
     for name in dir(Sessions("cookie", key="sid", secret_key_base=SECRET).fetch())
@@ -43,14 +43,14 @@ def rendered(app: Flask, template: str, **data: Any) -> str:
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES, "principal", "logout", "fetched"} - {"accessed", "modified"}))
-def test_a_name_of_ours_is_a_key_in_flasks_templates(app: Flask, name: str) -> None:
+def test_one_of_our_names_is_a_key_in_flasks_templates(app: Flask, name: str) -> None:
     template = f"{{% if session.{name} %}}{{{{ session.{name} }}}}{{% else %}}nothing{{% endif %}}"
 
     assert rendered(app, template) == "nothing"
     assert rendered(app, template, **{name: "kept"}) == "kept"
 
 
-def test_a_template_uses_the_session_as_flasks_own(app: Flask) -> None:
+def test_a_template_uses_the_session_like_flasks_own(app: Flask) -> None:
     template = (
         "{{ session['n'] }} {{ session.n }} {{ session.get('m', 2) }} {{ session.permanent }} {{ session.new }} "
         "{{ session|length }} {{ session|tojson }} {{ 'n' in session }} {{ session.items()|list }} "
@@ -62,7 +62,7 @@ def test_a_template_uses_the_session_as_flasks_own(app: Flask) -> None:
     ) == "1 1 2 False True 1 {&#34;n&#34;: 1} True [(&#39;n&#39;, 1)] True 1 ".replace("&#34;", '"')
 
 
-def test_what_is_imported_without_a_context_sees_the_same(app: Flask) -> None:
+def test_an_import_without_context_sees_the_same(app: Flask) -> None:
     macros = "{% macro who() %}{% if session.login %}somebody{% else %}nobody {{ session.n }}{% endif %}{% endmacro %}"
     app.jinja_loader = DictLoader({"macros": macros, "page": "{% import 'macros' as m %}{{ m.who() }}"})
     with app.test_request_context():
@@ -71,7 +71,7 @@ def test_what_is_imported_without_a_context_sees_the_same(app: Flask) -> None:
         assert [render_template("page") for _ in range(2)] == ["nobody 1", "nobody 1"]
 
 
-def test_what_an_application_puts_there_itself_stands(app: Flask) -> None:
+def test_an_applications_own_variable_named_session_is_kept(app: Flask) -> None:
     app.jinja_env.globals["session"] = "its own"
     app.jinja_loader = DictLoader({"macros": "{% macro who() %}{{ session }}{% endmacro %}", "page": "{{ session }}"})
     with app.test_request_context():
@@ -79,18 +79,18 @@ def test_what_an_application_puts_there_itself_stands(app: Flask) -> None:
         assert render_template_string("{% import 'macros' as m %}{{ m.who() }}") == "its own"
 
 
-def test_a_template_that_does_not_look_at_the_session_does_not_use_it(app: Flask) -> None:
+def test_a_template_that_does_not_read_the_session_does_not_use_it(app: Flask) -> None:
     app.add_url_rule("/", view_func=lambda: render_template_string("{{ request.path }}"))
 
     assert "Vary" not in app.test_client().get("/").headers
 
 
-def test_a_template_outside_of_a_request_has_no_session(app: Flask) -> None:
+def test_a_template_outside_a_request_has_no_session(app: Flask) -> None:
     with app.app_context():
         assert render_template_string("{{ g is defined }}") == "True"
 
 
-def test_without_a_secret_there_is_flasks_own_null_session() -> None:
+def test_without_a_secret_the_session_is_flasks_null_session() -> None:
     app = Flask(__name__)
     Holdall(app)
 
@@ -113,6 +113,6 @@ def visitor(tmp_path: Path) -> Any:
     return library.TestClient(app)
 
 
-def test_a_name_of_ours_is_a_key_in_starlettes_templates(visitor: Any) -> None:
+def test_one_of_our_names_is_a_key_in_starlettes_templates(visitor: Any) -> None:
     assert visitor.get("/n").text == "nobody 1"
     assert visitor.get("/login").text == "somebody"

@@ -1,4 +1,4 @@
-"""``holdall.wsgi``: what PEP 3333 lets an application and a server do besides."""
+"""``holdall.wsgi``: what else PEP 3333 allows applications and servers to do."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def visit(app: Any, sessions: Sessions, sent: str = "") -> Response:
     return wsgi_client(wsgi.SessionMiddleware(app, sessions))(Request("GET", headers=headers))
 
 
-def test_headers_that_are_replaced_keep_the_cookie(table: FailingTable) -> None:
+def test_replaced_headers_keep_the_cookie(table: FailingTable) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         environ[wsgi.SESSION]["n"] = 1
         start_response("200 OK", [("Content-Length", "0")])
@@ -45,7 +45,7 @@ def test_headers_that_are_replaced_keep_the_cookie(table: FailingTable) -> None:
     assert (answer.status, answer.all("X-Second"), len(answer.all("Set-Cookie"))) == (500, ["yes"], 1)
 
 
-def test_what_the_application_writes_is_sent(table: FailingTable) -> None:
+def test_data_from_write_is_sent(table: FailingTable) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         environ[wsgi.SESSION]["n"] = 1
         start_response("200 OK", [])(b"written")
@@ -58,7 +58,7 @@ def test_what_the_application_writes_is_sent(table: FailingTable) -> None:
 
 @pytest.mark.parametrize("caught", [False, True])
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_failed_commit_is_503_whatever_the_application_makes_of_it(
+def test_a_failed_commit_is_503_however_the_application_handles_it(
     table: FailingTable, caught: bool, lazy: bool
 ) -> None:
     def answer(environ: Any, start_response: Any) -> list[bytes]:
@@ -98,7 +98,7 @@ def test_a_file_is_left_to_the_server(table: FailingTable) -> None:
     assert type(body) is Wrapper
 
 
-def test_a_visitor_who_leaves_is_no_failure(table: FailingTable) -> None:
+def test_a_visitor_who_disconnects_is_not_a_failure(table: FailingTable) -> None:
     sessions = kept(table)
     sent = cookie(sessions, n=1)
 
@@ -118,7 +118,7 @@ def test_a_visitor_who_leaves_is_no_failure(table: FailingTable) -> None:
     assert KEY not in environ
 
 
-def test_a_request_that_its_server_stops_still_logs_out(table: FailingTable) -> None:
+def test_a_request_stopped_by_its_server_still_logs_out(table: FailingTable) -> None:
     sessions = kept(table)
     sent = cookie(sessions, user=7)
 
@@ -133,7 +133,7 @@ def test_a_request_that_its_server_stops_still_logs_out(table: FailingTable) -> 
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_an_exception_passes_even_if_the_session_cannot_be_ended(
+def test_an_exception_propagates_even_if_the_session_cannot_be_ended(
     table: FailingTable, lazy: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     sessions = kept(table)
@@ -158,6 +158,6 @@ def test_an_exception_passes_even_if_the_session_cannot_be_ended(
     assert "could not be ended" in caplog.text
 
 
-def test_an_option_that_asgi_does_not_know_is_refused(table: FailingTable) -> None:
+def test_an_option_unknown_to_asgi_is_refused(table: FailingTable) -> None:
     with pytest.raises(ValueError, match="neither 'auto' nor 'explicit'"):
         asgi.SessionMiddleware(lambda *_: None, kept(table), fetch="never")  # type: ignore[arg-type, return-value]

@@ -1,7 +1,7 @@
 """
-The baseline, line by line: how sessions behave in Plug and Dynamo, as far as it can hold in Python.
+The baseline, line by line: how sessions behave in Plug and Dynamo, as far as Python allows.
 
-The numbers are those of ``docs/behaviour.md``, which lists the lines that are not followed, or not to the letter.
+The numbers are those of ``docs/behaviour.md``, which lists the lines that are not followed, or not exactly.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ Visit = Callable[[Sessions], Any]
 
 
 class CountingTable(MemoryTable):
-    """A table in memory that counts how often it is asked."""
+    """A table in memory that counts its calls."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock=clock)
@@ -53,9 +53,9 @@ def table(clock: FakeClock) -> CountingTable:
 
 @pytest.fixture
 def by_table(table: CountingTable, clock: FakeClock, visit: Visit) -> Any:
-    """A visitor of an application that keeps sessions in a table."""
+    """Return a visitor of an application that keeps sessions in a table."""
     sessions = Sessions(TableStore(table), key="_app", clock=clock)
-    # At setup the table is looked at, too.
+    # The table is checked at startup too.
     sessions.prepare("sync")
     table.asked.clear()
     return visit(sessions)
@@ -63,7 +63,7 @@ def by_table(table: CountingTable, clock: FakeClock, visit: Visit) -> Any:
 
 @pytest.fixture
 def by_cookie(clock: FakeClock, visit: Visit) -> Any:
-    """A visitor of an application that keeps sessions in the cookie."""
+    """Return a visitor of an application that keeps sessions in the cookie."""
     return visit(Sessions("cookie", key="_app", secret_key_base=SECRET, clock=clock))
 
 
@@ -123,14 +123,14 @@ def test_line_4_a_second_fetch_does_nothing(visitor: Any) -> None:
     assert dict(session) == {"foo": "baz"}
 
 
-def test_line_5_without_a_cookie_the_session_is_empty_and_the_store_not_asked(
+def test_line_5_without_a_cookie_the_session_is_empty_and_the_store_not_called(
     by_table: Any, table: CountingTable
 ) -> None:
     assert by_table.look() == {}
     assert table.asked == []
 
 
-def test_line_8_a_default_is_for_an_absent_key_and_not_for_a_stored_nil(visitor: Any) -> None:
+def test_line_8_a_default_applies_to_an_absent_key_and_not_to_a_stored_nil(visitor: Any) -> None:
     begin(visitor, nothing=None)
 
     with visitor.request() as session:
@@ -144,7 +144,7 @@ def test_line_9_all_of_it_is_a_map_with_string_keys(visitor: Any) -> None:
     assert visitor.look() == {"foo": "bar", "baz": 1}
 
 
-def test_line_11_a_plain_write_never_overrules_what_was_configured(visitor: Any) -> None:
+def test_line_11_a_plain_write_never_overrides_configure(visitor: Any) -> None:
     cookie = begin(visitor, foo="bar")
 
     with visitor.request() as session:
@@ -174,7 +174,7 @@ def test_line_12_clear_sends_an_empty_session_and_keeps_the_cookie(visitor: Any)
         lambda session: session.configure(renew=True),
     ],
 )
-def test_line_13_once_sent_it_cannot_be_changed_but_still_be_read(by_cookie: Any, act: Callable[[Any], Any]) -> None:
+def test_line_13_once_sent_it_can_be_read_but_not_changed(by_cookie: Any, act: Callable[[Any], Any]) -> None:
     begin(by_cookie, foo="bar")
     session = by_cookie.sessions.fetch(by_cookie.browser.header())
     assert len(session) == 1
@@ -185,7 +185,7 @@ def test_line_13_once_sent_it_cannot_be_changed_but_still_be_read(by_cookie: Any
     assert session["foo"] == "bar"
 
 
-def test_line_15_a_response_that_is_prepared_but_not_sent_counts_as_unsent(visitor: Any) -> None:
+def test_line_15_a_prepared_but_unsent_response_counts_as_unsent(visitor: Any) -> None:
     with visitor.request() as session:
         body = f"You have {len(session)} things."
         session["foo"] = body
@@ -193,7 +193,7 @@ def test_line_15_a_response_that_is_prepared_but_not_sent_counts_as_unsent(visit
     assert visitor.look() == {"foo": "You have 0 things."}
 
 
-def test_line_16_a_streamed_response_ends_the_writing_when_its_headers_go(by_cookie: Any) -> None:
+def test_line_16_a_streamed_response_ends_writing_when_its_headers_are_sent(by_cookie: Any) -> None:
     session = by_cookie.sessions.fetch()
     session["before"] = 1
     by_cookie.send(session)
@@ -274,7 +274,7 @@ def test_line_23_renew_keeps_the_data_under_a_new_id(by_table: Any, table: Count
     with by_table.request() as session:
         session.configure(renew=True)
 
-    # The last look is for the tombstone, which is gone if all sessions were ended in the middle.
+    # The last read is for the tombstone, which is gone if all sessions were ended in the middle.
     assert table.asked == ["read", "remove", "insert", "read"]
     assert by_table.browser["_app"] != before
     assert by_table.look() == {"foo": "bar"}
@@ -332,7 +332,7 @@ def test_line_29_ignore_stores_nothing_and_sends_nothing(visitor: Any) -> None:
 # 3. Cookies.
 
 
-def test_line_30_options_of_the_cookie_go_to_it_and_all_others_to_the_store(clock: FakeClock, visit: Visit) -> None:
+def test_line_30_cookie_options_go_to_the_cookie_and_all_others_to_the_store(clock: FakeClock, visit: Visit) -> None:
     cookie = {"domain": "example.org", "path": "/", "max_age": 60, "http_only": False, "extra": "Priority=High"}
     visitor = visit(Sessions("cookie", key="_app", secret_key_base=SECRET, encrypt=False, clock=clock, **cookie))
     visitor.browser.host = "example.org"
@@ -374,7 +374,7 @@ def test_line_32_max_age_sets_max_age_and_expires(
 @pytest.mark.parametrize(
     ("secure", "https", "sent"), [("auto", True, True), ("auto", False, False), (False, True, False)]
 )
-def test_line_33_https_adds_secure_unless_told_otherwise(
+def test_line_33_https_adds_secure_by_default(
     clock: FakeClock, visit: Visit, secure: Any, https: bool, sent: bool
 ) -> None:
     visitor = visit(Sessions("cookie", key="_app", secret_key_base=SECRET, secure=secure, clock=clock))
@@ -392,7 +392,7 @@ def test_line_34_a_deletion_carries_the_same_attributes(clock: FakeClock, visit:
     with visitor.request(https=True) as session:
         session.configure(drop=True)
 
-    # What else is set marks the end of the session, which Plug does not.
+    # The other cookie marks the end of the session, which Plug does not do.
     assert [line for line in visitor.set_cookies if line.startswith("_app=")] == [
         "_app=; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; secure; HttpOnly; SameSite=Strict; a=b"
     ]
@@ -433,8 +433,8 @@ def test_line_37_a_newline_in_a_cookie_is_refused(option: str) -> None:
         Sessions("cookie", key="_app", secret_key_base=SECRET, **{option: "/a\r\nSet-Cookie: b"})
 
 
-def test_quotes_around_a_value_are_no_part_of_it(visitor: Any) -> None:
-    """Plug, in line 39, takes them for a part of it; some clients add them, as RFC 6265, section 4.1.1, lets them."""
+def test_quotes_around_a_value_are_not_part_of_it(visitor: Any) -> None:
+    """In line 39, Plug takes them for part of it; some clients add them, as RFC 6265, section 4.1.1, allows."""
     forge(visitor, f'"{begin(visitor, foo="bar")}"')
 
     assert visitor.look() == {"foo": "bar"}
@@ -455,7 +455,7 @@ def test_line_40_cookies_are_encrypted_or_signed(encrypt: bool, readable: bool) 
     assert sessions.resume(value[:-2]) == {}
 
 
-def test_line_41_keys_are_derived_once_at_set_up(monkeypatch: pytest.MonkeyPatch, by_cookie: Any) -> None:
+def test_line_41_keys_are_derived_once_at_startup(monkeypatch: pytest.MonkeyPatch, by_cookie: Any) -> None:
     monkeypatch.setattr("holdall.formats._native.derive_key", None)
 
     begin(by_cookie, foo="bar")
@@ -468,7 +468,7 @@ def test_line_43_a_short_secret_is_refused() -> None:
         Sessions("cookie", key="_app", secret_key_base=SECRET[:31])
 
 
-def test_line_54_a_serializer_of_ones_own_can_be_given(clock: FakeClock, visit: Visit) -> None:
+def test_line_54_a_custom_serializer_can_be_given(clock: FakeClock, visit: Visit) -> None:
     class Repr:
         def dumps(self, data: Any, /) -> bytes:
             return repr(sorted(data.items())).encode()
@@ -488,9 +488,7 @@ def test_line_54_a_serializer_of_ones_own_can_be_given(clock: FakeClock, visit: 
     assert visitor.look() == {}
 
 
-def test_line_55_old_options_are_read_not_sent_again_and_written_with_the_main_ones(
-    clock: FakeClock, visit: Visit
-) -> None:
+def test_line_55_old_options_are_read_not_sent_again_and_replaced_by_a_write(clock: FakeClock, visit: Visit) -> None:
     old = visit(Sessions("cookie", key="_app", secret_key_base=OLD, clock=clock))
     new = visit(Sessions("cookie", key="_app", secret_key_base=SECRET, fallbacks=[OLD], clock=clock))
     forge(new, begin(old, foo="bar"))
@@ -502,7 +500,7 @@ def test_line_55_old_options_are_read_not_sent_again_and_written_with_the_main_o
     assert NativeFormat(SECRET).open(new.browser["_app"], key="_app") is not None
 
 
-# 5. The ETS store, for which we have tables.
+# 5. The ETS store, which our tables replace.
 
 
 def test_line_60_an_unknown_id_is_empty_and_a_write_then_gets_a_new_one(by_table: Any) -> None:
@@ -519,7 +517,7 @@ def test_line_60_an_unknown_id_is_empty_and_a_write_then_gets_a_new_one(by_table
     ("option", "value", "sent"),
     [("path", "/admin", "path=/admin"), ("secure", True, "; secure"), ("domain", "localhost", "domain=localhost")],
 )
-def test_line_68_one_option_per_call_holds_for_this_response(visitor: Any, option: str, value: Any, sent: str) -> None:
+def test_line_68_one_option_per_call_applies_to_this_response(visitor: Any, option: str, value: Any, sent: str) -> None:
     begin(visitor, foo="bar")
 
     with visitor.request() as session:
@@ -532,7 +530,7 @@ def test_line_68_one_option_per_call_holds_for_this_response(visitor: Any, optio
     assert sent in visitor.set_cookies[-1]
 
 
-def test_line_70_a_row_that_is_written_does_not_send_its_cookie_again(by_table: Any) -> None:
+def test_line_70_a_write_to_a_row_does_not_send_its_cookie_again(by_table: Any) -> None:
     begin(by_table, foo="bar")
 
     with by_table.request() as session:
@@ -542,7 +540,7 @@ def test_line_70_a_row_that_is_written_does_not_send_its_cookie_again(by_table: 
     assert by_table.look() == {"foo": "baz"}
 
 
-# The account of all lines.
+# The list of all lines.
 
 
 def test_every_line_is_either_tested_or_explained_and_never_both() -> None:

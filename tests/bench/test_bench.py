@@ -1,4 +1,4 @@
-"""The benchmarks run, in their smallest form. What they measure is for people to judge: no test asserts a time."""
+"""Test that the benchmarks run at their smallest size. People judge the measurements: no test asserts a time."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("matplotlib", reason="the benchmarks are tried where their libraries are installed")
+pytest.importorskip("matplotlib", reason="the benchmarks' libraries are not installed")
 
 from bench.suites import SUITES
 
@@ -30,7 +30,7 @@ def test_every_suite_measures_and_draws_what_it_prints(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.png"))) == len(tables)
 
 
-def test_a_suite_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+def test_an_unknown_suite_is_refused_with_a_list_of_the_known_ones(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "--into", str(tmp_path), "speed"]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
 

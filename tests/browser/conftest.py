@@ -1,4 +1,4 @@
-"""Chromium, as a visitor would have it, if there is one."""
+"""Chromium, as a visitor would have it, if it is installed."""
 
 import os
 import shutil
@@ -19,43 +19,43 @@ _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 
 
 class Visited:
-    """A browser's window on some sites."""
+    """A browser window for some sites."""
 
     def __init__(self, context: Any, port: int) -> None:
         self.context = context
         self._port = port
 
     def at(self, other: "Visited") -> "Visited":
-        """Return this window on the sites of another: to a browser a cookie knows no port."""
+        """Return this window for another server's sites: to a browser, a cookie does not depend on the port."""
         return Visited(self.context, other._port)
 
     def address(self, host: str, path: str = "/") -> str:
         return f"https://{host}:{self._port}{path}"
 
     def tab(self, host: str, path: str = "/") -> Any:
-        """Open a page in a tab of its own."""
+        """Open a page in a new tab."""
         page = self.context.new_page()
         page.goto(self.address(host, path))
         return page
 
     def cookies(self) -> list[dict[str, Any]]:
-        """What the browser keeps, as it says itself."""
+        """Return the cookies that the browser keeps, as it reports them."""
         return self.context.cookies()
 
 
 def _program(driver: Any) -> str | None:
-    """Return the Chromium that is named, or on the path, or that Playwright has brought."""
+    """Return the Chromium named in the environment, found on PATH, or installed by Playwright."""
     brought: str = driver.chromium.executable_path
     found = os.environ.get("HOLDALL_CHROMIUM") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
     return found or (brought if Path(brought).exists() else None)
 
 
 def chromium_program(driver: Any) -> str:
-    """Return the Chromium that is there, or skip the test."""
+    """Return the installed Chromium, or skip the test."""
     program = _program(driver)
     if program is None:
         pytest.skip(
-            "no Chromium is there: install one (apt-get install chromium), let Playwright bring one "
+            "Chromium is missing: install one (apt-get install chromium), let Playwright bring one "
             f"({sys.executable} -m playwright install --with-deps chromium), or name it in HOLDALL_CHROMIUM"
         )
     return program
@@ -64,7 +64,7 @@ def chromium_program(driver: Any) -> str:
 @pytest.fixture(scope="session")
 def driver() -> Iterator[Any]:
     """Start Playwright, which can run only once in a thread."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not there: pip install playwright")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
     with playwright.sync_playwright() as driver:
         yield driver
 
@@ -92,7 +92,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def visit(chromium: Any, certificate: Path) -> Iterator[Visit]:
     from tests.browser.sites import serving
 
-    # Windows are closed before any site ends, for one may look at several.
+    # Windows are closed before any site ends, because one may show several.
     with ExitStack() as served, ExitStack() as opened:
 
         def visit(sites: dict[str, ASGIApp]) -> Visited:

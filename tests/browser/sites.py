@@ -1,4 +1,4 @@
-"""Web sites for a real browser: one server, which is another site under each host that it is asked for."""
+"""Web sites for a real browser: one server, which is a different site under each host name."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from servers.web import by_uvicorn
 
 
 def site(table: MemoryTable | None = None, **options: Any) -> ASGIApp:
-    """Return a site whose sessions, in *table* or one of its own, have these *options*."""
+    """Return a site whose sessions, in *table* or a new one, have these *options*."""
     app = FastAPI()
     options = {"key": "sid", "principal_key": "user"} | options
     app.add_middleware(
@@ -27,7 +27,7 @@ def site(table: MemoryTable | None = None, **options: Any) -> ASGIApp:
 
     @app.get("/{path:path}")
     async def page(session: SessionDep, path: str, frame: str = "", link: str = "") -> HTMLResponse:
-        """Show what the session holds, with a frame of another site and ways to go there."""
+        """Show the session's data, with a frame of another site and ways to go there."""
         shown = f"<p>{json.dumps(dict(session))}</p>"
         if frame:
             shown += f'<iframe src="{frame}"></iframe>'
@@ -37,7 +37,7 @@ def site(table: MemoryTable | None = None, **options: Any) -> ASGIApp:
 
     @app.post("/{path:path}")
     async def act(session: SessionDep, request: Request, path: str, seconds: float = 0) -> Any:
-        """Do what a script in the body says, and so many seconds after the session was read."""
+        """Do what the script in the body says, including a delay after the session was read."""
         script = await request.body()
         if not script:
             return HTMLResponse(f"<p>{json.dumps(dict(session))}</p>")
@@ -50,7 +50,7 @@ def site(table: MemoryTable | None = None, **options: Any) -> ASGIApp:
 
 @contextmanager
 def serving(sites: dict[str, ASGIApp], certificate: Path) -> Iterator[int]:
-    """Serve *sites* by host over TLS, and give the port."""
+    """Serve *sites* by host over TLS, and yield the port."""
 
     async def by_host(scope: Scope, receive: Receive, send: Send) -> None:
         host = next(value for name, value in scope["headers"] if name == b"host").decode().partition(":")[0]

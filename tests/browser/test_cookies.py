@@ -1,4 +1,4 @@
-"""What a real browser makes of our cookies: what it keeps, when it sends it, and whether it lets it go."""
+"""Test how a real browser treats our cookies: which it keeps, when it sends them, and whether it removes them."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.browser.sites import site
 Visit = Callable[[dict[str, ASGIApp]], Visited]
 
 KINDS = [
-    pytest.param({}, id="as it comes"),
+    pytest.param({}, id="by default"),
     pytest.param({"key": "__Host-sid"}, id="__Host-"),
     pytest.param({"key": "__Secure-sid", "path": "/shop"}, id="__Secure- under a path"),
     pytest.param({"domain": "shop.example"}, id="for a domain"),
@@ -23,13 +23,13 @@ KINDS = [
     pytest.param({"same_site": "Strict"}, id="strict"),
     pytest.param({"same_site": "None", "secure": True}, id="none"),
     pytest.param({"same_site": "None", "secure": True, "partitioned": True}, id="partitioned"),
-    pytest.param({"max_age": timedelta(days=2)}, id="with an age"),
-    pytest.param({"http_only": False}, id="for scripts too"),
+    pytest.param({"max_age": timedelta(days=2)}, id="with max_age"),
+    pytest.param({"http_only": False}, id="visible to scripts"),
 ]
 
 
 def act(page: Any, *actions: list[Any], path: str = "/shop/act", seconds: float = 0) -> None:
-    """Let a script of the page send a request that does *actions* to the session."""
+    """Let a script of the page send a request that performs *actions* on the session."""
     sent = page.evaluate(
         """async ([path, body]) => (await fetch(path, {method: "POST", body})).status""",
         [f"{path}?seconds={seconds}", json.dumps({"actions": actions})],
@@ -38,12 +38,12 @@ def act(page: Any, *actions: list[Any], path: str = "/shop/act", seconds: float 
 
 
 def shown(page: Any) -> dict[str, Any]:
-    """Return the session's data that a page shows."""
+    """Return the session data that a page shows."""
     return json.loads(page.text_content("p"))
 
 
 @pytest.mark.parametrize("options", KINDS)
-def test_a_cookie_is_kept_as_we_said_comes_back_and_goes(visit: Visit, options: dict[str, Any]) -> None:
+def test_a_cookie_is_kept_as_configured_comes_back_and_is_removed(visit: Visit, options: dict[str, Any]) -> None:
     visited = visit({"shop.example": site(**options)})
     page = visited.tab("shop.example", "/shop/")
     act(page, ["put", "cart", ["hat"]])
@@ -67,7 +67,7 @@ def test_a_cookie_is_kept_as_we_said_comes_back_and_goes(visit: Visit, options: 
 @pytest.mark.parametrize(
     ("same_site", "by_link", "by_form"), [("Strict", False, False), ("Lax", True, False), ("None", True, True)]
 )
-def test_what_another_site_leads_to_comes_with_the_cookie_or_without(
+def test_requests_from_another_site_send_the_cookie_as_samesite_says(
     visit: Visit, same_site: str, by_link: bool, by_form: bool
 ) -> None:
     visited = visit({"shop.example": site(same_site=same_site, secure=True), "other.example": site()})
@@ -80,7 +80,7 @@ def test_what_another_site_leads_to_comes_with_the_cookie_or_without(
         assert shown(page) == ({"cart": ["hat"]} if comes else {})
 
 
-def test_a_partitioned_cookie_lives_in_the_frame_of_one_site_only(visit: Visit) -> None:
+def test_a_partitioned_cookie_lives_only_in_one_sites_frame(visit: Visit) -> None:
     partitioned = site(same_site="None", secure=True, partitioned=True)
     visited = visit({"chat.example": partitioned, "shop.example": site(), "news.example": site()})
     chat = visited.address("chat.example")
@@ -94,7 +94,7 @@ def test_a_partitioned_cookie_lives_in_the_frame_of_one_site_only(visit: Visit) 
     assert visited.cookies() == []
 
 
-def test_a_path_that_changes_in_the_middle_leaves_one_cookie(visit: Visit) -> None:
+def test_a_path_that_changes_in_production_leaves_one_cookie(visit: Visit) -> None:
     visited = visit({"shop.example": site()})
     page = visited.tab("shop.example", "/shop/")
     act(page, ["put", "cart", ["hat"]])
@@ -105,7 +105,7 @@ def test_a_path_that_changes_in_the_middle_leaves_one_cookie(visit: Visit) -> No
     assert shown(visited.tab("shop.example", "/")) == {}
 
 
-def test_a_key_that_changes_in_the_middle_leaves_one_cookie(visit: Visit) -> None:
+def test_a_key_that_changes_in_production_leaves_one_cookie(visit: Visit) -> None:
     visited = visit({"shop.example": site()})
     page = visited.tab("shop.example", "/shop/")
     act(page, ["put", "cart", ["hat"]])
@@ -113,7 +113,7 @@ def test_a_key_that_changes_in_the_middle_leaves_one_cookie(visit: Visit) -> Non
     assert [each["name"] for each in visited.cookies()] == ["another"]
 
 
-def test_a_cookie_that_has_a_new_name_takes_over_what_the_old_one_stood_for(visit: Visit) -> None:
+def test_a_renamed_cookie_takes_over_the_old_ones_session(visit: Visit) -> None:
     table = MemoryTable()
     before = visit({"shop.example": site(table)})
     page = before.tab("shop.example", "/shop/")
@@ -138,13 +138,13 @@ def test_a_cookie_that_has_a_new_name_takes_over_what_the_old_one_stood_for(visi
     ],
     ids=["a domain less", "a domain", "a path less", "a path", "partitioned"],
 )
-def test_a_cookie_that_has_a_new_place_locks_nobody_out_and_leaves_none_behind(
+def test_a_cookie_with_a_new_place_locks_no_user_out_and_leaves_none_behind(
     visit: Visit, old: dict[str, Any], new: dict[str, Any], gone: dict[str, Any]
 ) -> None:
     table, kind = MemoryTable(), {"same_site": "None", "secure": True}
     before = visit({"shop.example": site(table, **kind, **old)})
     act(before.tab("shop.example", "/shop/"), ["login", "ada"])
-    # Without its cookie the second login does not know of the first.
+    # Without its cookie, the second login does not know about the first.
     unaware = before.at(visit({"shop.example": site(**kind, **new)}))
     act(unaware.tab("shop.example", "/shop/"), ["put", "n", 1])
     assert len(unaware.cookies()) == 2
@@ -163,7 +163,7 @@ def test_two_tabs_that_race_lose_nothing_and_stay_logged_in(visit: Visit) -> Non
     visited = visit({"shop.example": site()})
     one, another = (visited.tab("shop.example", "/shop/") for _ in range(2))
     act(one, ["put", "cart", []])
-    # A request that has read the session before the login and writes after it, and one that writes at the same time.
+    # One request reads the session before the login and writes after it, and another writes at the same time.
     race = """([slow, login]) => {
         window.done = Promise.all([
             fetch("/shop/act?seconds=0.5", {method: "POST", body: slow}),

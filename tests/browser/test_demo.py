@@ -1,4 +1,4 @@
-"""The demo's pages in a real browser: in a cookie and in a table, by HTTP and by HTTPS."""
+"""The demo's pages in a real browser: with sessions in a cookie and in a table, over HTTP and HTTPS."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("scheme", ["http", "https"])
 
 
 class Device:
-    """A separate browser, with the page that it shows."""
+    """A separate browser and the page that it shows."""
 
     def __init__(self, context: Any, urls: dict[str, str]) -> None:
         self._context = context
@@ -33,7 +33,7 @@ class Device:
         self.page.goto(self._urls[framework] + path)
 
     def presses(self, name: str, role: str = "button") -> None:
-        """Press the button whose name begins so, and wait for the page that it leads to."""
+        """Press the button whose name begins with this text, and wait for the page that it leads to."""
         with self.page.expect_navigation():
             self.page.get_by_role(role, name=re.compile(f"^{name}")).click()
 
@@ -42,16 +42,16 @@ class Device:
         self.presses("Log in")
 
     def reads(self, *whats: str) -> list[list[str]]:
-        """What the page says of each: who is logged in, what is in the cart and so on."""
+        """Return the page's values by name: the user, the cart and so on."""
         return _read(self.page, whats)
 
     def reads_in_frames(self) -> list[list[list[str]]]:
-        """Who is logged in and what is in the cart, as each framework says in its frame of the page."""
+        """Return the user and the cart as each framework shows them in its frame of the page."""
         return [_read(frame, ("framework", "user", "item")) for frame in self.page.frames[1:]]
 
     def cookies(self) -> list[dict[str, Any]]:
-        """What the browser keeps of the session, as it says itself."""
-        # A browser that can do so may also bind it to the device.
+        """Return the session cookies that the browser keeps, as it reports them."""
+        # A capable browser may also bind the session to the device.
         return [each for each in self._context.cookies() if not each["name"].endswith(("-bound", "-device"))]
 
 
@@ -65,7 +65,7 @@ def demo(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
         @cache
         def demo(store: str, scheme: str) -> dict[str, str]:
-            """Return where each framework answers."""
+            """Return each framework's address."""
             told = hosts(store, str(tmp_path_factory.mktemp(store)))
             return started.enter_context(running(told, certificate=certificate if scheme == "https" else None)).urls
 
@@ -74,7 +74,7 @@ def demo(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def devices(chromium: Any, demo: Demo, store: str, scheme: str) -> Iterator[tuple[Device, Device]]:
-    """Two devices of one person."""
+    """Two devices of one user."""
     with ExitStack() as opened:
         contexts = [opened.enter_context(chromium.new_context(ignore_https_errors=True)) for _ in range(2)]
         here, there = (Device(context, demo(store, scheme)) for context in contexts)
@@ -83,7 +83,7 @@ def devices(chromium: Any, demo: Demo, store: str, scheme: str) -> Iterator[tupl
 
 
 @pytest.mark.parametrize("store", ["cookie", "sqlite"])
-def test_one_session_is_seen_by_all_three(devices: tuple[Device, Device], store: str, scheme: str) -> None:
+def test_all_three_frameworks_see_one_session(devices: tuple[Device, Device], store: str, scheme: str) -> None:
     here, there = devices
     flask, fastapi, django = FRAMEWORKS
 
@@ -97,7 +97,7 @@ def test_one_session_is_seen_by_all_three(devices: tuple[Device, Device], store:
     here.logs_in("Ada")
     (kept,) = here.cookies()
     assert kept["value"] != anonymous["value"]
-    # Without a table the session's cookie has several names, which take turns.
+    # Without a table, the session's cookie alternates between several names.
     assert kept["name"].partition(".")[0] == ("__Host-_demo" if scheme == "https" else "_demo")
     assert kept["domain"] == ("localhost" if scheme == "https" else "127.0.0.1")
     assert kept["secure"] is (scheme == "https")
@@ -119,7 +119,7 @@ def test_one_session_is_seen_by_all_three(devices: tuple[Device, Device], store:
     assert here.reads("user", "item") == [[], []]
     assert here.reads_in_frames() == [[[each], [], []] for each in FRAMEWORKS]
     # Without a table, a cookie marks the end, so that no late response brings the session back. Where sessions can be
-    # bound, as by HTTPS, it has one name and no such mark.
+    # bound, as over HTTPS, the cookie has one name and no such mark.
     assert len(here.cookies()) == ((store, scheme) == ("cookie", "http"))
 
 
@@ -147,7 +147,7 @@ def test_devices_are_listed_and_signed_out(devices: tuple[Device, Device]) -> No
 
 
 @pytest.mark.parametrize("store", ["cookie"])
-def test_a_store_that_knows_of_no_devices_says_so(devices: tuple[Device, Device]) -> None:
+def test_a_store_that_cannot_list_devices_says_so(devices: tuple[Device, Device]) -> None:
     here, _ = devices
     here.opens("Flask")
     here.logs_in("Ada")

@@ -1,4 +1,4 @@
-"""Sessions that are bound to a device, in a Chromium that knows how (145 and later), with keys in software."""
+"""Device-bound sessions in a Chromium that supports them (145 and later), with keys in software."""
 
 import os
 import shutil
@@ -37,13 +37,13 @@ ARGUMENTS = [
     f"--host-resolver-rules=MAP {HOST} 127.0.0.1",
 ]
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
-# Browsers limit how often they sign, so that a test cannot do with less.
+# Browsers limit how often they sign, so a test cannot take less time.
 SECONDS = 10
 
 
 @dataclass
 class Shop:
-    """A shop that binds its sessions, and what it was asked."""
+    """A shop that binds its sessions, with a record of its requests."""
 
     sessions: Sessions
     events: list[Event]
@@ -59,7 +59,7 @@ class Shop:
 
 
 class Profile:
-    """A visitor's browser, with a profile of its own."""
+    """A visitor's browser, with its own profile."""
 
     def __init__(self, context: Any, shop: Shop) -> None:
         self.context = context
@@ -75,13 +75,13 @@ class Profile:
         self.seen.append(event)
 
     def at(self, path: str) -> str:
-        """Visit *path*, and return what the page says."""
+        """Visit *path*, and return the page's text."""
         self.page.goto(self._shop.address(path))
         text: str = self.page.inner_text("body")
         return text
 
     def waits_for(self, kind: str) -> dict[str, Any]:
-        """Return the first of the browser's events that is of this *kind*."""
+        """Return the browser's first event of this *kind*."""
         for _ in range(100):
             found = [event for event in self.seen if kind in event]
             if found:
@@ -143,14 +143,14 @@ def store() -> CookieStore | TableStore:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a home directory in which Chromium trusts our certificate: otherwise it ignores the offer."""
+    """Make a home directory in which Chromium trusts our certificate; otherwise it ignores the offer."""
     if shutil.which("certutil") is None:
-        pytest.skip("no certutil is there: apt-get install libnss3-tools")
+        pytest.skip("certutil is missing: apt-get install libnss3-tools")
     home = tmp_path_factory.mktemp("home")
     authority = make_authority(home, HOST)
     database = home / ".pki" / "nssdb"
     database.mkdir(parents=True)
-    # make_certificate() would write over the file that make_authority() has written.
+    # make_certificate() would overwrite the file that make_authority() has written.
     (home / "localhost").mkdir()
     trusted = {"shop": authority, "demo": make_certificate(home / "localhost")}
     added = (("-A", "-t", "C,,", "-n", name, "-i", str(file)) for name, file in trusted.items())
@@ -172,7 +172,7 @@ def shop(home: Path, enforce: Any, store: CookieStore | TableStore) -> Iterator[
 
 @pytest.fixture
 def launch(driver: Any, home: Path, tmp_path: Path) -> Iterator[Callable[[], Any]]:
-    """Open a browser with a new profile, as Playwright's context."""
+    """Return a function that opens a browser with a new profile, as Playwright's context."""
     with ExitStack() as stack:
         program = chromium_program(driver)
 
@@ -202,12 +202,12 @@ def visitor(opens: Open) -> Profile:
     assert visitor.at("/login") == "welcome"
     created = visitor.waits_for("creationEventDetails")
     if not created["succeeded"]:
-        pytest.fail(f"the browser did not take the answer to its registration: {created}")
+        pytest.fail(f"the browser did not accept the response to its registration: {created}")
     return visitor
 
 
 def steal(visitor: Profile, thief: Profile) -> None:
-    """Copy the cookies, with what the browser knows of them, to another profile."""
+    """Copy the cookies, with their attributes, to another profile."""
     thief.context.add_cookies(visitor.context.cookies())
 
 
@@ -215,7 +215,7 @@ def test_a_login_is_bound_and_refreshed_and_ends_with_a_logout(visitor: Profile,
     assert visitor.at("/me") == "7 True"
     before = next(each["value"] for each in visitor.context.cookies() if each["name"] == "__Host-shop-bound")
 
-    # By then the bound cookie is over, and a page is held back until the browser has another one.
+    # By then the bound cookie has expired, and a page waits until the browser has a new one.
     visitor.page.wait_for_timeout((SECONDS + 2) * 1000)
     shop.asked.clear()
     assert visitor.at("/me") == "7 True"
@@ -242,12 +242,12 @@ def test_a_revocation_on_another_device_ends_it_in_the_browser(visitor: Profile,
 
 
 @pytest.mark.parametrize(("enforce", "seen"), [("all", "None False"), ("report", "7 True")])
-def test_a_thief_has_the_cookies_for_seconds(visitor: Profile, opens: Open, shop: Shop, seen: str) -> None:
+def test_a_thief_can_use_the_cookies_only_for_seconds(visitor: Profile, opens: Open, shop: Shop, seen: str) -> None:
     thief = opens()
     steal(visitor, thief)
     assert thief.at("/me") == "7 True"
 
-    # The browser keeps the bound cookie for so long, and the server half a minute more.
+    # The browser keeps the bound cookie this long, and the server accepts it half a minute longer.
     thief.page.wait_for_timeout((SECONDS + 2) * 1000)
 
     assert thief.at("/me") == seen
@@ -258,7 +258,7 @@ def test_a_thief_has_the_cookies_for_seconds(visitor: Profile, opens: Open, shop
 @pytest.mark.parametrize(
     "store", [CookieStore(NativeFormat(SECRET)), TableStore(MemoryTable())], ids=["cookie", "table"]
 )
-def test_pages_that_write_while_the_browser_registers_bind_nothing_twice(opens: Open, shop: Shop) -> None:
+def test_pages_that_write_during_the_registration_bind_nothing_twice(opens: Open, shop: Shop) -> None:
     visitor = opens()
     visitor.at("/login")
     visitor.at("/busy")
@@ -271,7 +271,7 @@ def test_pages_that_write_while_the_browser_registers_bind_nothing_twice(opens: 
     assert [event.name for event in shop.events if event.name.startswith("device")] == ["device_bound"]
 
 
-def test_the_demo_shows_that_a_session_is_bound_and_its_cookies_are_refused(
+def test_the_demo_shows_the_binding_and_refuses_copied_cookies(
     launch: Callable[[], Any], home: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "demo").mkdir()
@@ -291,11 +291,11 @@ def test_the_demo_shows_that_a_session_is_bound_and_its_cookies_are_refused(
 
 
 def until(page: Any, what: str, text: str) -> None:
-    """Load the page again until it says so."""
+    """Reload the page until it shows the text."""
     for _ in range(50):
         page.wait_for_load_state()
         if page.locator(f"[itemprop={what}]").all_inner_texts() == [text]:
             return
         page.wait_for_timeout(100)
         page.reload()
-    pytest.fail(f"the page does not say: {text}")
+    pytest.fail(f"the page does not show: {text}")

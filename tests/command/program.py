@@ -11,12 +11,12 @@ from unittest import mock
 
 from holdall._command import main
 
-#: What Python finds to warn of is an error here too.
+#: Python's warnings are errors here too.
 HOLDALL = [sys.executable, "-W", "error", "-m", "holdall"]
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command with *arguments*, and no terminal, and return what it said."""
+    """Run the command with *arguments* and without a terminal, and return its result."""
     variables = environment(options.pop("env", {}))
     return subprocess.run(
         [*HOLDALL, *arguments],
@@ -32,8 +32,8 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 def call(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Do what ``run`` does, in this process: for a part of the command that many tests ask of."""
-    # The command lifts both limits for itself, and would leave them so for the tests that follow.
+    """Do the same as ``run`` in this process, for a part of the command that many tests use."""
+    # The command raises both limits for itself, which would affect the tests that follow.
     stack, digits = sys.getrecursionlimit(), sys.get_int_max_str_digits()
     with (
         redirect_stdout(io.StringIO()) as out,
@@ -73,7 +73,7 @@ def run_on_terminal(*arguments: str, keys: str = "", env: dict[str, str] | None 
             try:
                 part = os.read(ours, 4096)
             except OSError:
-                # Linux has no other way to say that the other end is closed.
+                # On Linux, this is the only sign that the other end is closed.
                 part = b""
             if not part:
                 return process.wait(120), seen.decode()
@@ -83,6 +83,6 @@ def run_on_terminal(*arguments: str, keys: str = "", env: dict[str, str] | None 
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
-    """Return the environment, of ours with nothing but *variables*."""
+    """Return our environment with no variables of ours except *variables*."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("HOLDALL_")}
     return {**others, "PYTHONIOENCODING": "utf-8", **variables}

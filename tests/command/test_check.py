@@ -34,7 +34,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["sessions", "App.sessions", "make"])
-def test_it_says_what_sessions_promise(shop: Path, name: str) -> None:
+def test_it_reports_what_the_sessions_guarantee(shop: Path, name: str) -> None:
     said = run("check", f"shop:{name}", cwd=shop)
 
     assert (said.returncode, said.stderr) == (0, "")
@@ -42,7 +42,7 @@ def test_it_says_what_sessions_promise(shop: Path, name: str) -> None:
     assert "lacks ASVS 3.3.3: name the cookie __Host-sid" in said.stdout
 
 
-def test_it_can_be_read_by_a_program_and_fails_where_a_line_is_required(shop: Path) -> None:
+def test_a_program_can_read_it_and_it_fails_if_a_required_line_is_not_met(shop: Path) -> None:
     required = ("--require", "ASVS 7.3.1", "--require", "NIST 2.2.3", "--require", "ASVS 99")
     said = run("check", "shop:sessions", "--json", *required, cwd=shop)
 
@@ -65,7 +65,7 @@ def test_it_can_be_read_by_a_program_and_fails_where_a_line_is_required(shop: Pa
         ("nowhere:sessions", "nowhere:sessions could not be imported: ModuleNotFoundError."),
     ],
 )
-def test_what_is_no_place_of_sessions_is_an_error_that_shows_no_secret(shop: Path, place: str, words: str) -> None:
+def test_an_invalid_place_is_an_error_that_shows_no_secret(shop: Path, place: str, words: str) -> None:
     said = run("check", place, cwd=shop)
 
     assert (said.returncode, said.stdout) == (1, "")

@@ -30,7 +30,7 @@ from holdall.keys import WeakSecretWarning
 MADE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ENDS = MADE + timedelta(days=1)
 DATA = {"user_id": 7, "note": "for nobody else"}
-#: One of each kind, and with each digest.
+#: One key of each kind, and with each digest.
 OF_PLUG = list(
     {(each["kind"], each["cookie"].split(".")[0][:11]): each for each in reversed(VECTORS) if each["valid"]}.values()
 )
@@ -39,7 +39,7 @@ VALUES = ("user_id", "nobody else")
 
 PLUG_SALTS = ["--signing-salt", "salt", "--encryption-salt", "vault"]
 
-#: Each format as an application sets it up, what its cookies are said to be, and the options that this takes.
+#: Each format as an application sets it up, how its cookies are described, and the options that the command needs.
 FORMATS: dict[str, tuple[Format, str, list[str]]] = {
     "native": (NativeFormat(SECRET), "holdall, encrypted, version 1, key id ", []),
     "native, signed": (NativeFormat(SECRET, encrypt=False), "holdall, signed and readable, version 2, key id ", []),
@@ -91,12 +91,12 @@ def cookie_of(name: str, *, ends: datetime = ENDS) -> str:
 
 
 def lines(stdout: str) -> dict[str, str]:
-    """Return what was said of what."""
+    """Return the printed values by name."""
     return {line[:8].strip(): line[8:] for line in stdout.splitlines()}
 
 
 def inspect(cookie: str, *options: str, secret: str | None = SECRET) -> tuple[int, dict[str, str]]:
-    """Run the command; return its exit code and what it said."""
+    """Run the command; return its exit code and the printed values."""
     done = call("inspect", *options, "--", cookie, env={} if secret is None else {"HOLDALL_SECRET": secret})
     assert done.stderr == ""
     assert not any(secret in done.stdout for secret in (SECRET, OTHER))
@@ -105,7 +105,7 @@ def inspect(cookie: str, *options: str, secret: str | None = SECRET) -> tuple[in
 
 
 @every_format
-def test_a_cookie_is_named_and_its_secret_opens_it(name: str) -> None:
+def test_a_cookies_format_is_named_and_its_secret_opens_it(name: str) -> None:
     _, says, options = FORMATS[name]
     cookie = cookie_of(name)
 
@@ -123,7 +123,7 @@ def test_a_cookie_is_named_and_its_secret_opens_it(name: str) -> None:
 
 
 @every_format
-def test_another_secret_does_not_open_it_and_nothing_more_is_said(name: str) -> None:
+def test_another_secret_does_not_open_it_and_nothing_more_is_printed(name: str) -> None:
     _, says, options = FORMATS[name]
 
     code, said = inspect(f"_shop={cookie_of(name)}", "--data", *options, secret=OTHER)
@@ -135,7 +135,7 @@ def test_another_secret_does_not_open_it_and_nothing_more_is_said(name: str) -> 
 
 
 @every_format
-def test_without_a_secret_its_look_is_all_there_is_to_say(name: str) -> None:
+def test_without_a_secret_only_its_format_and_size_are_printed(name: str) -> None:
     _, says, _ = FORMATS[name]
 
     code, said = inspect(cookie_of(name), "--data", secret=None)
@@ -147,7 +147,7 @@ def test_without_a_secret_its_look_is_all_there_is_to_say(name: str) -> None:
 
 
 @every_format
-def test_the_data_is_printed_if_asked_for_alone(name: str) -> None:
+def test_the_data_is_printed_only_on_request(name: str) -> None:
     *_, options = FORMATS[name]
 
     _, without = inspect(f"_shop={cookie_of(name)}", *options)
@@ -158,7 +158,7 @@ def test_the_data_is_printed_if_asked_for_alone(name: str) -> None:
 
 
 @every_format
-def test_a_cookie_of_another_name_does_not_open(name: str) -> None:
+def test_a_cookie_with_another_name_does_not_open(name: str) -> None:
     *_, options = FORMATS[name]
 
     code, said = inspect(cookie_of(name), "--key", "other", *options)
@@ -170,14 +170,14 @@ def test_a_cookie_of_another_name_does_not_open(name: str) -> None:
 @pytest.mark.parametrize(
     "written", ["_shop={}", "_shop={}; Path=/; HttpOnly; SameSite=Lax", " _shop = {} \n", "{}"], ids=str.strip
 )
-def test_a_cookie_may_be_copied_with_what_stands_around_it(name: str, written: str) -> None:
+def test_a_cookie_may_be_copied_with_its_surroundings(name: str, written: str) -> None:
     options = ["--key", "_shop"] if written == "{}" else []
 
     assert inspect(written.format(cookie_of(name)), *options)[1]["secret"] == "opens it"
 
 
 @pytest.mark.parametrize("arguments", [[], ["-"]], ids=str)
-def test_a_cookie_comes_from_standard_input(arguments: list[str]) -> None:
+def test_a_cookie_may_come_from_standard_input(arguments: list[str]) -> None:
     done = run("inspect", *arguments, input=f"_shop={cookie_of('native')}\n", env={"HOLDALL_SECRET": SECRET})
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -193,24 +193,24 @@ def test_the_secret_is_the_second_line_of_standard_input(ending: str) -> None:
     assert SECRET not in done.stdout
 
 
-def test_a_cookie_alone_is_looked_at_without_a_secret() -> None:
+def test_a_cookie_alone_is_inspected_without_a_secret() -> None:
     done = run("inspect", input=cookie_of("native"))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert lines(done.stdout)["secret"] == "none given"
 
 
-def test_standard_input_is_not_read_for_a_secret_where_the_cookie_is_an_argument() -> None:
+def test_no_secret_is_read_from_standard_input_if_the_cookie_is_an_argument() -> None:
     done = run("inspect", f"_shop={cookie_of('native')}", input=f"{SECRET}\n")
 
     assert lines(done.stdout)["secret"] == "none given"
 
 
-def test_nothing_at_all_is_no_cookie() -> None:
+def test_empty_input_is_not_a_cookie() -> None:
     assert run("inspect").returncode == 1
 
 
-def test_bytes_of_standard_input_need_not_be_text() -> None:
+def test_standard_input_need_not_be_text() -> None:
     secret = random.Random(9).randbytes(64).replace(b"\n", b"\xff").replace(b"\r", b"\xff")
     cookie = NativeFormat(secret).seal(record(DATA), key="_shop")
 
@@ -229,7 +229,7 @@ def test_bytes_of_standard_input_need_not_be_text() -> None:
     assert (rubbish.returncode, rubbish.stderr) == (1, b"")
 
 
-def test_the_secret_may_be_in_a_variable_of_another_name() -> None:
+def test_the_secret_may_be_in_another_environment_variable() -> None:
     env = {"SHOP_SECRET": SECRET, "HOLDALL_SECRET": OTHER}
 
     done = run("inspect", f"_shop={cookie_of('native')}", "--secret-env", "SHOP_SECRET", env=env)
@@ -237,21 +237,21 @@ def test_the_secret_may_be_in_a_variable_of_another_name() -> None:
     assert lines(done.stdout)["secret"] == "opens it"
 
 
-def test_a_variable_that_is_not_set_is_an_error() -> None:
+def test_an_unset_variable_is_an_error() -> None:
     done = run("inspect", cookie_of("native"), "--secret-env", "SHOP_SECRET", env={"HOLDALL_SECRET": SECRET})
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "holdall: the environment variable that --secret-env names is unset or empty.\n"
 
 
-def test_a_secret_of_bytes_is_taken_as_it_is() -> None:
+def test_a_secret_of_bytes_is_used_as_it_is() -> None:
     secret = random.Random(3).randbytes(64).replace(b"\0", b"\xff")
     cookie = NativeFormat(secret).seal(record(DATA), key="_shop")
 
     assert inspect(f"_shop={cookie}", secret=secret.decode("utf-8", "surrogateescape"))[1]["secret"] == "opens it"
 
 
-def test_on_a_terminal_the_secret_is_asked_for_and_not_shown() -> None:
+def test_on_a_terminal_the_secret_is_prompted_for_and_not_shown() -> None:
     code, seen = run_on_terminal("inspect", f"_shop={cookie_of('native')}", keys=f"{SECRET}\n")
 
     assert code == 0
@@ -260,7 +260,7 @@ def test_on_a_terminal_the_secret_is_asked_for_and_not_shown() -> None:
     assert SECRET not in seen
 
 
-def test_on_a_terminal_the_cookie_is_asked_for_and_not_shown() -> None:
+def test_on_a_terminal_the_cookie_is_prompted_for_and_not_shown() -> None:
     cookie = cookie_of("native")
 
     code, seen = run_on_terminal("inspect", keys=f"_shop={cookie}\n", env={"HOLDALL_SECRET": SECRET})
@@ -276,21 +276,21 @@ def test_on_a_terminal_ctrl_d_gives_nothing() -> None:
     assert "none given" in run_on_terminal("inspect", f"_shop={cookie_of('native')}", keys="\x04")[1]
 
 
-def test_a_cookie_that_a_terminal_would_cut_off_is_refused() -> None:
+def test_a_cookie_that_a_terminal_would_truncate_is_refused() -> None:
     code, seen = run_on_terminal("inspect", keys="a" * 5000 + "\n")
 
     assert code == 1
     assert "the terminal cuts off lines at 4095 characters" in seen
 
 
-def test_on_a_terminal_one_can_go_on_without_a_secret() -> None:
+def test_on_a_terminal_the_secret_may_be_left_out() -> None:
     code, seen = run_on_terminal("inspect", f"_shop={cookie_of('native')}", keys="\n")
 
     assert code == 0
     assert "none given" in seen
 
 
-def test_a_weak_secret_is_tried_all_the_same() -> None:
+def test_a_weak_secret_is_tried_anyway() -> None:
     with pytest.warns(WeakSecretWarning):
         weak = FlaskFormat("dev", weak_secrets=True)
     cookie = weak.seal(record(DATA), key="session")
@@ -298,7 +298,7 @@ def test_a_weak_secret_is_tried_all_the_same() -> None:
     assert inspect(f"session={cookie}", secret="dev")[1]["secret"] == "opens it"
 
 
-def test_a_secret_needs_the_name_of_the_cookie() -> None:
+def test_a_secret_needs_the_cookies_name() -> None:
     done = run("inspect", cookie_of("native"), env={"HOLDALL_SECRET": SECRET})
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -323,7 +323,7 @@ def test_options_that_do_not_fit_are_named(name: str, options: list[str], messag
 
 
 @pytest.mark.parametrize("name", ["native", "flask", "plug"])
-def test_a_session_that_has_ended_is_said_to(name: str) -> None:
+def test_an_expired_session_is_reported(name: str) -> None:
     *_, options = FORMATS[name]
 
     code, said = inspect(f"_shop={cookie_of(name, ends=MADE + timedelta(minutes=1))}", *options)
@@ -332,13 +332,13 @@ def test_a_session_that_has_ended_is_said_to(name: str) -> None:
     assert said["ends"] == f"{MADE + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ} (expired)"
 
 
-def test_a_cookie_that_does_not_say_its_times_is_not_given_any() -> None:
+def test_a_cookie_without_times_is_not_given_any() -> None:
     _, said = inspect(f"_shop={cookie_of('plug', ends=NEVER)}", *PLUG_SALTS)
 
     assert (said["made"], said["ends"]) == ("not recorded", "not recorded")
 
 
-def test_a_session_of_flask_ends_when_the_application_says() -> None:
+def test_a_flask_session_ends_when_the_application_says() -> None:
     cookie = cookie_of("flask", ends=NEVER)
 
     _, said = inspect(f"_shop={cookie}", "--max-age", "60")
@@ -350,7 +350,7 @@ def test_a_session_of_flask_ends_when_the_application_says() -> None:
 
 
 @pytest.mark.parametrize("vector", OF_PLUG, ids=lambda vector: vector["id"])
-def test_a_cookie_of_the_real_plug_is_known_and_opened(vector: dict[str, Any]) -> None:
+def test_a_cookie_of_the_real_plug_is_recognized_and_opened(vector: dict[str, Any]) -> None:
     names = ("signing_salt", "encryption_salt", "key_iterations", "key_length", "key_digest", "serializer")
     given = {name: str(vector[name]) for name in names if vector["kind"] != "dynamo" and vector[name] is not None}
     options = [text for name, value in given.items() for text in (f"--{name.replace('_', '-')}", value)]
@@ -363,7 +363,7 @@ def test_a_cookie_of_the_real_plug_is_known_and_opened(vector: dict[str, Any]) -
     assert said["data"] == pprint.pformat({str(name): data[name] for name in data}).split("\n")[0]
 
 
-def test_the_id_of_a_session_in_a_table_is_known_and_not_repeated() -> None:
+def test_the_id_of_a_session_in_a_table_is_recognized_and_not_repeated() -> None:
     sessions = Sessions(TableStore(MemoryTable()), key="sid")
     session = sessions.fetch()
     session["a"] = 1
@@ -388,7 +388,7 @@ def test_the_id_of_a_session_in_a_table_is_known_and_not_repeated() -> None:
         "\x1b[2J",
     ],
 )
-def test_what_is_none_of_these_is_said_to_be(cookie: str) -> None:
+def test_other_text_is_reported_as_unknown(cookie: str) -> None:
     code, said = inspect(cookie)
 
     assert code == 1
@@ -399,7 +399,7 @@ def test_what_is_none_of_these_is_said_to_be(cookie: str) -> None:
 NASTY = "\x1b[2J\x1b]0;title\x07 \r \x7f \x9b31m \u202egnp.exe \u2066 \u200b \u2028 \ufeff \ue000"
 
 
-def test_what_a_session_holds_cannot_steer_the_terminal() -> None:
+def test_a_sessions_data_cannot_control_the_terminal() -> None:
     format = PlugFormat(SECRET, signing_salt="salt", clock=lambda: MADE)
     data = {NASTY: [NASTY, Atom(NASTY)], "text": "Zoë 日本"}
     cookie = format.seal(record(data), key="_shop")
@@ -427,7 +427,7 @@ def test_a_deep_session_with_long_numbers_is_printed() -> None:
 
 
 class Compressed:
-    """As ``term_to_binary(Term, [compressed])`` writes."""
+    """A serializer like ``term_to_binary(Term, [compressed])``."""
 
     def dumps(self, data: Any, /) -> bytes:
         term = dumps(data)[1:]
@@ -437,7 +437,7 @@ class Compressed:
         return loads(payload)
 
 
-def test_an_output_that_lacks_characters_gets_escapes() -> None:
+def test_an_output_with_fewer_characters_gets_escapes() -> None:
     cookie = cookie_with({"name": "Zoë 日本"})
 
     done = run("inspect", f"_shop={cookie}", "--data", env={"HOLDALL_SECRET": SECRET, "PYTHONIOENCODING": "ascii"})
@@ -451,14 +451,14 @@ def cookie_with(data: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("vector", PLUG_CRYPTO_1["cookies"], ids=str)
-def test_a_cookie_of_plug_crypto_1_is_known_under_every_length_of_key(vector: dict[str, Any]) -> None:
+def test_a_cookie_of_plug_crypto_1_is_recognized_with_every_key_length(vector: dict[str, Any]) -> None:
     code, said = inspect(f"_shop={vector['cookie']}", *PLUG_SALTS, "--key-length", str(vector["key_length"]))
 
     assert (code, said["format"]) == (0, "Plug, encrypted by plug_crypto before 2.0")
 
 
 @every_format
-def test_a_format_can_be_asked_for(name: str) -> None:
+def test_a_format_can_be_selected(name: str) -> None:
     *_, options = FORMATS[name]
     named, *_ = name.split(",")
     other = "django" if named != "django" else "plug"

@@ -1,4 +1,4 @@
-"""What the commands print of what others wrote."""
+"""How the commands print text that others wrote."""
 
 import io
 import sys
@@ -8,7 +8,7 @@ import pytest
 from holdall._command._output import complain, prepare, printable, say
 
 
-def test_every_character_that_a_terminal_obeys_or_nobody_sees_is_escaped() -> None:
+def test_every_control_or_invisible_character_is_escaped() -> None:
     for number in range(sys.maxunicode + 1):
         shown = printable(chr(number))
 
@@ -27,7 +27,7 @@ def test_every_character_that_a_terminal_obeys_or_nobody_sees_is_escaped() -> No
         ("\ud800", r"\ud800"),
     ],
 )
-def test_what_is_printed_keeps_its_text(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ordinary_text_is_printed_unchanged(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     say(f"{text}\n{text}")
     complain(f"{text}\n{text}")
 
@@ -36,7 +36,7 @@ def test_what_is_printed_keeps_its_text(text: str, shown: str, capsys: pytest.Ca
     assert err == f"holdall: {shown}\\n{shown}\n"
 
 
-def test_an_output_of_another_kind_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_of_another_kind_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
 
     prepare()

@@ -79,7 +79,7 @@ def test_machines_get_json(sessions: Sessions, url: str) -> None:
     assert datetime.fromisoformat(listed["ends"]) - datetime.fromisoformat(listed["began"]) == timedelta(days=7)
 
 
-def test_a_session_is_listed_with_what_it_was_begun_with(url: str) -> None:
+def test_a_session_is_listed_with_its_client(url: str) -> None:
     noting = Sessions("table", key="sid", table=url, principal_key="user_id", record_client=True)
     session = noting.fetch(client=lambda: ("Browser\x1b[31m/1.0", "192.0.2.1"))
     session.login(7)
@@ -91,7 +91,7 @@ def test_a_session_is_listed_with_what_it_was_begun_with(url: str) -> None:
     assert row[head.index("ADDRESS") :] == "192.0.2.1  Browser[31m/1.0"
 
 
-def test_the_sessions_of_one_application_are_listed_and_ended_among_those_of_several(url: str) -> None:
+def test_one_applications_sessions_are_listed_and_ended_among_several(url: str) -> None:
     shop, blog = (
         Sessions("table", key="sid", table=url, principal_key="user_id", app_name=app) for app in ("shop", "blog")
     )
@@ -110,9 +110,7 @@ def test_the_sessions_of_one_application_are_listed_and_ended_among_those_of_sev
     blog.close()
 
 
-def test_a_session_that_was_renewed_is_listed_once_and_can_be_ended_by_its_old_handle(
-    sessions: Sessions, url: str
-) -> None:
+def test_a_renewed_session_is_listed_once_and_can_be_ended_by_its_old_handle(sessions: Sessions, url: str) -> None:
     session = sessions.fetch(f"sid={log_in(sessions, 7)}")
     (old,) = handles(url, "7")
     session.configure(renew=True)
@@ -126,7 +124,7 @@ def test_a_session_that_was_renewed_is_listed_once_and_can_be_ended_by_its_old_h
     assert not is_alive(sessions, renewed)
 
 
-def test_everybodys_sessions_are_ended(sessions: Sessions, url: str) -> None:
+def test_all_sessions_are_ended(sessions: Sessions, url: str) -> None:
     sids = [log_in(sessions, user) for user in (7, 8)]
 
     revoked = call("revoke", url, "--everybody")
@@ -135,7 +133,7 @@ def test_everybodys_sessions_are_ended(sessions: Sessions, url: str) -> None:
     assert not any(is_alive(sessions, sid) for sid in sids)
 
 
-def test_whose_sessions_are_to_end_has_to_be_said() -> None:
+def test_the_sessions_to_end_must_be_specified() -> None:
     refused = run("revoke", "sqlite:///x")
 
     assert refused.returncode == 2
@@ -143,21 +141,21 @@ def test_whose_sessions_are_to_end_has_to_be_said() -> None:
 
 
 @pytest.mark.parametrize("choice", [["--handle", "0123456789abcdef"], ["--all-but", "0123456789abcdef"], ["--all"]])
-def test_of_everybodys_sessions_none_can_be_chosen(choice: list[str]) -> None:
+def test_a_single_session_cannot_be_selected_with_everybody(choice: list[str]) -> None:
     refused = call("revoke", "sqlite:///x", "--everybody", *choice)
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "--everybody ends all" in refused.stderr
 
 
-def test_whose_sessions_end_takes_the_name_of_their_cookie() -> None:
+def test_ending_a_principals_sessions_needs_the_cookies_name() -> None:
     refused = call("revoke", "sqlite:///x", "--principal", "7", "--all")
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "--principal needs the name of the cookie too: pass it with --key." in refused.stderr
 
 
-def test_who_has_no_session_gets_an_empty_list(sessions: Sessions, url: str) -> None:
+def test_a_principal_without_sessions_gets_an_empty_list(sessions: Sessions, url: str) -> None:
     log_in(sessions, 7)
 
     assert call("list", url, "--key", "sid", "--principal", "8").stdout == "No sessions.\n"
@@ -175,7 +173,7 @@ def test_all_sessions_of_a_principal_are_ended_and_no_others(sessions: Sessions,
     assert call("revoke", url, "--key", "sid", "--principal", "7", "--all").stdout == "Ended 0 sessions.\n"
 
 
-def test_which_of_a_principals_sessions_are_to_end_has_to_be_said(sessions: Sessions, url: str) -> None:
+def test_which_of_a_principals_sessions_to_end_must_be_specified(sessions: Sessions, url: str) -> None:
     sid = log_in(sessions, 7)
 
     refused = call("revoke", url, "--key", "sid", "--principal", "7")
@@ -205,7 +203,7 @@ def test_all_but_one_are_ended(sessions: Sessions, url: str) -> None:
 
 @pytest.mark.parametrize("handle", ["0123456789abcdef", ""])
 @pytest.mark.parametrize("choice", ["--handle", "--all-but"])
-def test_a_handle_that_is_not_there_ends_nothing(sessions: Sessions, url: str, choice: str, handle: str) -> None:
+def test_an_unknown_handle_ends_nothing(sessions: Sessions, url: str, choice: str, handle: str) -> None:
     sid = log_in(sessions, 7)
 
     refused = call("revoke", url, "--key", "sid", "--principal", "7", choice, handle)
@@ -224,7 +222,7 @@ def test_a_handle_of_another_principal_ends_nothing(sessions: Sessions, url: str
     assert is_alive(sessions, sid)
 
 
-def test_a_handle_stays_while_the_session_is_written(sessions: Sessions, url: str) -> None:
+def test_a_handle_stays_the_same_when_the_session_is_written(sessions: Sessions, url: str) -> None:
     sid = log_in(sessions, 7)
     before = handles(url, "7")
     session = sessions.fetch(f"sid={sid}")
@@ -242,7 +240,7 @@ def test_handle_and_all_but_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize("principal", ["ünïcødé", "a b", "-7", "' OR 1=1 --", "*", "\n"])
-def test_a_principal_is_any_text(sessions: Sessions, url: str, principal: str) -> None:
+def test_a_principal_may_be_any_text(sessions: Sessions, url: str, principal: str) -> None:
     log_in(sessions, principal)
 
     assert call("revoke", url, "--key", "sid", f"--principal={principal}", "--all").stdout == "Ended 1 session.\n"
@@ -250,7 +248,7 @@ def test_a_principal_is_any_text(sessions: Sessions, url: str, principal: str) -
 
 @pytest.mark.parametrize("principal", ["\udcff", ""])
 @pytest.mark.parametrize("command", [["list"], ["revoke", "--all"]], ids=str)
-def test_a_principal_that_is_no_text_is_refused(command: list[str], principal: str) -> None:
+def test_a_principal_that_is_not_valid_text_is_refused(command: list[str], principal: str) -> None:
     refused = call(*command, "sqlite:///x", "--key", "sid", "--principal", principal)
 
     assert refused.returncode == 2

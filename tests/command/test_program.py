@@ -1,4 +1,4 @@
-"""What all subcommands have in common: how they are started, how they fail, and what they never say."""
+"""What all subcommands have in common: how they start, how they fail, and what they never print."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ SCRIPT = Path(sys.executable).with_name("holdall")
 
 
 def importing_from(folder: Path) -> dict[str, str]:
-    """Return the environment in which a program finds the modules in *folder* first."""
+    """Return an environment in which a program finds the modules in *folder* first."""
     return {"PYTHONPATH": os.pathsep.join((str(folder), *filter(None, [os.environ.get("PYTHONPATH")])))}
 
 
@@ -37,11 +37,11 @@ def test_help_names_every_command() -> None:
     assert all(f"    {command} " in shown for command in ("secret", "inspect", "sweep", "list", "revoke"))
 
 
-def test_the_version_is_that_of_the_package() -> None:
+def test_the_version_is_the_packages() -> None:
     assert run("--version").stdout == f"holdall {holdall.__version__}\n" == f"holdall {version('holdall')}\n"
 
 
-def test_without_a_command_it_says_how_it_is_called() -> None:
+def test_without_a_command_it_prints_its_usage() -> None:
     refused = run()
 
     assert refused.returncode == 2
@@ -59,7 +59,7 @@ def test_without_a_command_it_says_how_it_is_called() -> None:
         ["sweep", "redis://127.0.0.1", "hunter2"],
     ],
 )
-def test_what_should_not_have_been_an_argument_is_not_repeated(arguments: list[str]) -> None:
+def test_an_argument_that_may_be_a_secret_is_not_repeated(arguments: list[str]) -> None:
     refused = run(*arguments)
 
     assert refused.returncode != 0
@@ -87,7 +87,7 @@ def test_a_table_in_memory_is_refused(command: list[str], url: str) -> None:
 
 @every_table_command
 @pytest.mark.parametrize("url", ["sessions.db", "shop:hunter2@db.example"])
-def test_a_path_or_an_address_without_its_scheme_is_refused_and_not_shown(command: list[str], url: str) -> None:
+def test_a_path_or_an_address_without_a_scheme_is_refused_and_not_shown(command: list[str], url: str) -> None:
     refused = run(*command, url)
 
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -96,7 +96,7 @@ def test_a_path_or_an_address_without_its_scheme_is_refused_and_not_shown(comman
 
 
 @every_table_command
-def test_no_table_is_refused(command: list[str]) -> None:
+def test_a_missing_table_is_refused(command: list[str]) -> None:
     refused = run(*command)
 
     assert refused.returncode == 1
@@ -106,7 +106,7 @@ def test_no_table_is_refused(command: list[str]) -> None:
 
 
 @every_table_command
-def test_a_file_that_is_not_there_is_not_made(command: list[str], tmp_path: Path) -> None:
+def test_a_missing_file_is_not_created(command: list[str], tmp_path: Path) -> None:
     refused = run(*command, f"sqlite:///{tmp_path}/sesions.db")
 
     assert refused.returncode == 1
@@ -127,7 +127,7 @@ def test_an_empty_file_is_left_alone(command: list[str], tmp_path: Path) -> None
 
 
 @every_table_command
-def test_in_an_empty_database_nothing_is_made(command: list[str], postgres: PostgresServer) -> None:
+def test_in_an_empty_database_nothing_is_created(command: list[str], postgres: PostgresServer) -> None:
     url = postgres.new_url()
 
     refused = run(*command, url)
@@ -138,7 +138,7 @@ def test_in_an_empty_database_nothing_is_made(command: list[str], postgres: Post
 
 
 @every_table_command
-def test_a_file_that_is_none_of_ours_is_an_error_of_one_line(command: list[str], tmp_path: Path) -> None:
+def test_another_programs_file_is_an_error_of_one_line(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing like a database, and long enough to be looked at" * 20)
 
     refused = run(*command, f"sqlite:///{tmp_path}/notes.txt")
@@ -159,7 +159,7 @@ def test_a_file_that_is_none_of_ours_is_an_error_of_one_line(command: list[str],
         "postgresql://shop:hunter2@[127.0.0.1/shop",
     ],
 )
-def test_a_server_that_is_not_there_is_an_error_of_one_line_without_its_password(command: list[str], url: str) -> None:
+def test_a_server_that_is_down_is_an_error_of_one_line_without_its_password(command: list[str], url: str) -> None:
     failed = run(*command, env={"HOLDALL_TABLE": url.format(port=free_port())})
 
     assert (failed.returncode, failed.stdout) == (1, "")
@@ -168,7 +168,7 @@ def test_a_server_that_is_not_there_is_an_error_of_one_line_without_its_password
     assert "hunter2" not in failed.stderr
 
 
-def test_a_postgresql_that_is_not_there_is_an_error_of_one_line() -> None:
+def test_a_postgresql_that_is_down_is_an_error_of_one_line() -> None:
     port = free_port()
 
     failed = run("sweep", f"postgresql://shop:hunter2@127.0.0.1:{port}/shop")
@@ -180,7 +180,7 @@ def test_a_postgresql_that_is_not_there_is_an_error_of_one_line() -> None:
     assert failed.stderr.count("\n") == 1
 
 
-def test_a_redis_that_is_not_there_is_named_with_its_host_port_and_database() -> None:
+def test_a_redis_that_is_down_is_named_with_its_host_port_and_database() -> None:
     port = free_port()
 
     failed = run("list", f"redis://shop:hunt%65r2@127.0.0.1:{port}/3", "--key", "sid", "--principal", "7")
@@ -207,7 +207,7 @@ def open_table(url, form, clock):
 """
 
 
-def test_what_a_table_says_of_a_failure_steers_no_terminal_and_holds_no_password(tmp_path: Path) -> None:
+def test_a_tables_error_cannot_control_the_terminal_and_shows_no_password(tmp_path: Path) -> None:
     (tmp_path / "speaking.py").write_text(SPEAKING_TABLE)
     (tmp_path / "speaking-1.dist-info").mkdir()
     (tmp_path / "speaking-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: speaking\nVersion: 1\n")
@@ -233,20 +233,20 @@ def test_what_a_table_says_of_a_failure_steers_no_terminal_and_holds_no_password
         ("speaking://:hu@nter2@db.example", "speaking://:***@db.example"),
     ],
 )
-def test_a_password_is_found_wherever_a_url_has_it(url: str, shown: str) -> None:
+def test_a_password_is_found_anywhere_in_a_url(url: str, shown: str) -> None:
     message = _without_password(f"cannot use {url}", url)
 
     assert message == f"cannot use {shown}"
 
 
-def test_an_argument_that_is_refused_steers_no_terminal() -> None:
+def test_a_refused_argument_cannot_control_the_terminal() -> None:
     refused = run("inspect", "--key-length", "\x1b[2J\x9b\u202e", "cookie")
 
     assert refused.returncode == 2
     assert all(each == "\n" or each.isprintable() for each in refused.stderr)
 
 
-def test_a_driver_that_is_missing_is_named_with_the_way_to_install_it(tmp_path: Path) -> None:
+def test_a_missing_driver_is_named_with_the_way_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "redis.py").write_text("raise ModuleNotFoundError(name='redis')")
 
     refused = run("sweep", "redis://127.0.0.1", env=importing_from(tmp_path))
@@ -255,7 +255,7 @@ def test_a_driver_that_is_missing_is_named_with_the_way_to_install_it(tmp_path: 
     assert refused.stderr == "holdall: RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'\n"
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+def test_a_reader_that_stops_early_causes_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
 
@@ -266,7 +266,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_disk_that_is_full_is_an_error_of_one_line() -> None:
+def test_a_full_disk_is_an_error_of_one_line() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*HOLDALL, "secret"], stdout=full, stderr=subprocess.PIPE, check=False)
 

@@ -6,7 +6,7 @@ from command.program import run
 from holdall.formats import NativeFormat, PlugFormat
 
 
-def test_it_prints_a_secret_that_every_format_takes_and_another_each_time() -> None:
+def test_each_call_prints_a_different_secret_that_every_format_accepts() -> None:
     first, second = run("secret"), run("secret")
 
     assert (first.returncode, first.stderr) == (0, "")
@@ -18,12 +18,12 @@ def test_it_prints_a_secret_that_every_format_takes_and_another_each_time() -> N
 
 
 @pytest.mark.parametrize(("size", "length"), [("32", 43), ("64", 86), ("1024", 1366)])
-def test_its_size_can_be_chosen(size: str, length: int) -> None:
+def test_the_secrets_size_can_be_chosen(size: str, length: int) -> None:
     assert len(run("secret", "--bytes", size).stdout.strip()) == length
 
 
 @pytest.mark.parametrize("size", ["31", "1025", "-1", "many", "²"])
-def test_a_size_that_makes_no_secret_is_refused(size: str) -> None:
+def test_a_size_that_is_too_small_is_refused(size: str) -> None:
     refused = run("secret", f"--bytes={size}")
 
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -33,19 +33,19 @@ def table(tmp_path: Path) -> SQLiteTable:
 
 
 def fill(table: SQLiteTable | PostgresTable, expired: int, living: int = 0) -> None:
-    """Put rows into a *table* of the day before yesterday."""
+    """Put rows from the day before yesterday into a *table*."""
     for number in range(expired + living):
         expires = NOW - DAY if number < expired else NOW + DAY
         table.insert(number.to_bytes(32), Row(b"data", 1, expires, NOW - 2 * DAY))
 
 
 def living(table: SQLiteTable) -> int:
-    """Return how many rows are still there for whoever lives in the day before yesterday."""
+    """Return how many rows are still there for a client whose clock shows the day before yesterday."""
     return sum(table.read(number.to_bytes(32)) is not None for number in range(1000))
 
 
 @pytest.mark.parametrize("batch", [["--batch", "1"], ["--batch", "7"], ["--batch", "40"], []], ids=str)
-def test_it_removes_what_has_expired_and_nothing_else(table: SQLiteTable, url: str, batch: list[str]) -> None:
+def test_it_removes_expired_rows_and_nothing_else(table: SQLiteTable, url: str, batch: list[str]) -> None:
     fill(table, expired=40, living=2)
 
     swept = run("sweep", url, *batch, "--pause", "0")
@@ -54,13 +54,13 @@ def test_it_removes_what_has_expired_and_nothing_else(table: SQLiteTable, url: s
     assert living(table) == 2
 
 
-def test_it_says_so_where_nothing_has_expired(table: SQLiteTable, url: str) -> None:
+def test_it_says_so_if_nothing_has_expired(table: SQLiteTable, url: str) -> None:
     fill(table, expired=0, living=1)
 
     assert run("sweep", url).stdout == "Removed 0 expired rows.\n"
 
 
-def test_one_row_is_said_to_be_one(table: SQLiteTable, url: str) -> None:
+def test_the_message_for_one_row_is_singular(table: SQLiteTable, url: str) -> None:
     fill(table, expired=1)
 
     assert run("sweep", url).stdout == "Removed 1 expired row.\n"
@@ -84,11 +84,11 @@ def test_postgresql_is_swept(postgres: PostgresServer) -> None:
     assert postgres.ask("SELECT count(*) FROM holdall_session", url) == [(2,)]
 
 
-def test_a_server_that_sweeps_by_itself_is_left_to(valkey: RedisServer) -> None:
+def test_a_server_that_expires_rows_itself_is_left_alone(valkey: RedisServer) -> None:
     assert run("sweep", valkey.url).stdout == "Removed 0 expired rows.\n"
 
 
-def test_without_a_terminal_a_long_sweep_writes_a_line_from_time_to_time(table: SQLiteTable, url: str) -> None:
+def test_without_a_terminal_a_long_sweep_prints_a_line_now_and_then(table: SQLiteTable, url: str) -> None:
     fill(table, expired=250)
 
     swept = run("sweep", url, "--batch", "1", "--pause", "0")
@@ -97,7 +97,7 @@ def test_without_a_terminal_a_long_sweep_writes_a_line_from_time_to_time(table: 
     assert swept.stdout == "Removed 250 expired rows.\n"
 
 
-def test_on_a_terminal_one_line_counts_and_goes(table: SQLiteTable, url: str) -> None:
+def test_on_a_terminal_one_line_counts_and_is_then_erased(table: SQLiteTable, url: str) -> None:
     fill(table, expired=12)
 
     code, seen = run_on_terminal("sweep", url, "--batch", "5", "--pause", "0")
@@ -110,7 +110,7 @@ def test_on_a_terminal_one_line_counts_and_goes(table: SQLiteTable, url: str) ->
 
 
 def test_ctrl_c_stops_it_between_two_batches(table: SQLiteTable, url: str) -> None:
-    # After the line there are five seconds to go.
+    # After this line there are five seconds left.
     fill(table, expired=1000)
     command = [*HOLDALL, "sweep", url, "--batch", "1", "--pause", "0.005"]
     process = subprocess.Popen(
@@ -127,7 +127,7 @@ def test_ctrl_c_stops_it_between_two_batches(table: SQLiteTable, url: str) -> No
     assert 0 < living(table) <= 900
 
 
-def test_a_failure_on_the_way_is_an_error_of_one_line(table: SQLiteTable, url: str, tmp_path: Path) -> None:
+def test_a_failure_halfway_is_an_error_of_one_line(table: SQLiteTable, url: str, tmp_path: Path) -> None:
     fill(table, expired=3)
     with closing(sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -143,7 +143,7 @@ def test_a_failure_on_the_way_is_an_error_of_one_line(table: SQLiteTable, url: s
     [["--batch", "0"], ["--batch", "-1"], ["--batch", "all"], ["--pause", "-1"], ["--pause", "nan"], ["--pause", "x"]],
     ids=str,
 )
-def test_what_is_no_number_is_refused(url: str, options: list[str]) -> None:
+def test_an_invalid_number_is_refused(url: str, options: list[str]) -> None:
     refused = run("sweep", url, options[0] + "=" + options[1])
 
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""The thinnest adapters, for WSGI and ASGI without a framework: the suite of adapters is run against them as well."""
+"""The thinnest adapters, for WSGI and ASGI without a framework; the adapter suite runs against them as well."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ Headers = list[tuple[str, str]]
 
 
 class Adapter:
-    """One request as both protocols see it; each thing that an adapter can get wrong is a method."""
+    """One request as both protocols see it, with a method for each thing that an adapter can get wrong."""
 
     def __init__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> None:
         self.main = sessions
@@ -58,7 +58,7 @@ class Adapter:
                     chunks = iter([json.dumps(body).encode()])
             except AnsweredError:
                 raise
-            except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
+            except Exception:  # noqa: BLE001  # as a framework handles an exception that no handler caught
                 status, chunks = 500, iter([b"failed"])
             told = self.commit(exchange, status, streams=path == "/stream")
             self.warn(told, host)
@@ -172,18 +172,18 @@ def mount_asgi(adapter: Adapter) -> Client:
 
 
 def others(scope: Any, also: Sequence[Sessions]) -> Any:
-    """Return what finds one of the other sessions by its key, awaited."""
+    """Return an async function that finds one of the other sessions by its key."""
     named = {each.key: each for each in also}
     return lambda key: fetch_session(scope, named[key])
 
 
 async def streamed(scope: Any, also: Sequence[Sessions], script: Any) -> Any:
-    """Return the chunks of a streamed body, to be awaited."""
+    """Return the chunks of a streamed body, asynchronously."""
     return await stream_async(await fetch_session(scope), script, others(scope, also))
 
 
 async def talk(scope: Any, receive: Any, send: Any) -> None:
-    """Perform the script of a handshake, and then those that come as texts."""
+    """Perform the script of a handshake, and then those that arrive as texts."""
     session = await fetch_session(scope)
     await receive()
     await perform_async(session, json.loads(dict(scope["headers"])[b"x-script"]))

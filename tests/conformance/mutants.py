@@ -1,7 +1,7 @@
 """
-Stores, tables, serializers and adapters that are wrong in one way each, set before the suites.
+Stores, tables, serializers and adapters that are each wrong in one way, for the suites to find.
 
-Not collected with the rest: ``test_suites.py`` runs this file and sees to it that each of these classes fails.
+Not collected with the other tests: ``test_suites.py`` runs this file and checks that each of these classes fails.
 """
 
 import json
@@ -50,7 +50,7 @@ _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Misleading(MemoryTable):
-    """It tells of a row what it was *told* to, and not what is in it."""
+    """It reports a row as it was *told* to, not as it is."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -116,7 +116,7 @@ class TouchesUnseen(MemoryTable):
         return super().touch(digest, expires, seen=(present and present.seen) or seen)
 
 
-class KeepsTheExpired(MemoryTable):
+class ReturnsExpiredRows(MemoryTable):
     def read(self, digest: bytes) -> Row | None:
         clock, self.clock = self.clock, lambda: _LONG_AGO
         row = super().read(digest)
@@ -124,8 +124,8 @@ class KeepsTheExpired(MemoryTable):
         return row
 
 
-class BuriesNobody(MemoryTable):
-    """It puts a tombstone where nothing was."""
+class BuriesMissingRows(MemoryTable):
+    """It leaves tombstones where there were no rows."""
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = super().remove(digest, tombstone=tombstone)
@@ -135,7 +135,7 @@ class BuriesNobody(MemoryTable):
 
 
 class BuriesNamelessly(Misleading):
-    """Its tombstones do not say whose they are."""
+    """Its tombstones lack the principal."""
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = super().remove(digest, tombstone=tombstone)
@@ -153,14 +153,14 @@ class BuriesWithTheClient(Misleading):
 
 
 class BuriesEmpty(MemoryTable):
-    """Its tombstones lead nowhere."""
+    """Its tombstones have no target."""
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return super().remove(digest, tombstone=tombstone and tombstone._replace(successor=b""))
 
 
 class BuriesTheData(MemoryTable):
-    """Its tombstones hold the data of the row."""
+    """Its tombstones keep the row's data."""
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         present = self.read(digest)
@@ -184,7 +184,7 @@ class FindsInAnyOrder(MemoryTable):
         return sorted(super().find(principal), key=lambda each: each.digest)
 
 
-class FindsTheDead(MemoryTable):
+class FindsExpiredRows(MemoryTable):
     def find(self, principal: str) -> list[RowInfo]:
         known = self.__dict__.setdefault("known", {}).setdefault(principal, {})
         known |= {each.digest: each for each in super().find(principal)}
@@ -201,13 +201,13 @@ class ClearsTheNewer(MemoryTable):
         return super().clear(NEVER, limit)
 
 
-class ClearsNotTheLast(MemoryTable):
+class ClearsTooFew(MemoryTable):
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         return super().clear(began_by - timedelta(seconds=1), limit)
 
 
 class ClearsByUse(broken.Rewritable):
-    """It spares what was used since."""
+    """It keeps rows that were used since."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         rows = ((digest, self.read(digest)) for digest in list(self.digests))
@@ -216,7 +216,7 @@ class ClearsByUse(broken.Rewritable):
 
 
 class ClearsSessionsOnly(broken.Rewritable):
-    """It leaves tombstones."""
+    """It keeps tombstones."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         rows = ((digest, self.read(digest)) for digest in list(self.digests))
@@ -235,7 +235,7 @@ class CutsAtNUL(MemoryTable):
 
 
 class ReplacesInTwoSteps(MemoryTable):
-    """Between its look at the version and its write others can come."""
+    """Other writers can come between its check of the version and its write."""
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         present = self.read(digest)
@@ -254,7 +254,7 @@ class RemovesInTwoSteps(MemoryTable):
         return None if row is None or row.is_tombstone else row
 
 
-# These have a gap that is a few instructions wide.
+# The gap in these is a few instructions wide.
 
 
 class RemovesBeforeItBuries(broken.Rewritable):
@@ -336,7 +336,7 @@ class RemovesBeforeItUnlists(MemoryTable):
 
 
 class OverwritesAndRepairs(broken.Rewritable):
-    """An insert that is refused was seen all the same."""
+    """A refused insert is visible for a moment."""
 
     def insert(self, digest: bytes, row: Row) -> bool:
         present = self.read(digest)
@@ -348,10 +348,11 @@ class OverwritesAndRepairs(broken.Rewritable):
 
 
 class SweepsAndRepairs(broken.Rewritable):
-    """It takes the newest rows out and puts those back that live."""
+    """It takes out the newest rows and puts the live ones back."""
 
     def sweep(self, limit: int = 1000) -> int:
-        # Others look before each instruction: of all rows that would be hundreds of thousands of looks.
+        # Let others run only here: a look before each instruction, for all rows, would be hundreds of thousands of
+        # looks.
         for digest in list(self.digests)[-10:]:
             row = super().remove(digest)
             if row is not None:
@@ -378,7 +379,7 @@ TABLES = [
     broken.ForgetsRenewals,
     broken.RemovesNothing,
     broken.GivesStaleRows,
-    broken.SweepsTheLiving,
+    broken.SweepsLiveRows,
     Overwrites,
     ForgetsTheClient,
     ReplacesCreatedAndPrincipal,
@@ -387,8 +388,8 @@ TABLES = [
     TouchesBackwards,
     SeesBackwards,
     TouchesUnseen,
-    KeepsTheExpired,
-    BuriesNobody,
+    ReturnsExpiredRows,
+    BuriesMissingRows,
     BuriesNamelessly,
     BuriesWithTheClient,
     BuriesEmpty,
@@ -396,9 +397,9 @@ TABLES = [
     FindsNoTombstones,
     FindsOnlyTimes,
     FindsInAnyOrder,
-    FindsTheDead,
+    FindsExpiredRows,
     ClearsTheNewer,
-    ClearsNotTheLast,
+    ClearsTooFew,
     ClearsByUse,
     ClearsSessionsOnly,
     ClearsWithoutLimit,
@@ -418,8 +419,8 @@ TABLES = [
 ]
 
 
-class LetsErrorsOut(MemoryTable):
-    """What its driver raises comes out of it."""
+class LetsErrorsThrough(MemoryTable):
+    """It lets its driver's exceptions through."""
 
     def _ask(self, digest: bytes = b"") -> Any:
         raise ConnectionRefusedError
@@ -449,15 +450,15 @@ class LetsErrorsOut(MemoryTable):
         return self._ask()
 
 
-class AnswersWithoutADatabase(LetsErrorsOut):
-    """It takes a database that is away for one with nothing in it."""
+class AnswersWithoutADatabase(LetsErrorsThrough):
+    """It treats a database that is down as an empty one."""
 
     def _ask(self, digest: bytes = b"") -> Any:
         return None
 
 
-class ShowsWhatItAsked(LetsErrorsOut):
-    """Its error has the statement and its parameters."""
+class ShowsItsQuery(LetsErrorsThrough):
+    """Its error shows the statement and its parameters."""
 
     def _ask(self, digest: bytes = b"") -> Any:
         msg = f"failed: ... WHERE digest = '{digest.hex()}'"
@@ -477,7 +478,7 @@ class OfBrokenTable(TableConformance):
         return as_async(self.kind(clock=clock))
 
 
-BROKEN = [LetsErrorsOut, AnswersWithoutADatabase, ShowsWhatItAsked]
+BROKEN = [LetsErrorsThrough, AnswersWithoutADatabase, ShowsItsQuery]
 for table in BROKEN:
     test = f"Test{table.__name__}"
     globals()[test] = type(test, (OfBrokenTable,), {"kind": table, "__test__": True})
@@ -499,7 +500,7 @@ class BringsBack(TableStore):
         return (yield from super().put(stored, write, key=key)) or (yield from super().put(None, write, key=key))
 
 
-class OnlySaysThatItDeletes(TableStore):
+class OnlyClaimsToDelete(TableStore):
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> Any:
         return stored
 
@@ -509,8 +510,8 @@ class ForgetsThatItRenewed(TableStore):
         return super().delete(stored, key=key)
 
 
-class ShedsTears(TableStore):
-    """It raises at a cookie that it does not like."""
+class RaisesAtBadCookies(TableStore):
+    """It raises an error at an invalid cookie."""
 
     def get(self, cookie: str, *, key: str) -> Any:
         cookie.encode("ascii")
@@ -536,12 +537,12 @@ class WritesWhenItTouches(TableStore):
         return super().put(stored, write, key=key)
 
 
-class SparesNobody(TableStore):
+class KeepsNoSession(TableStore):
     def revoke(self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None) -> Any:
         return super().revoke(principal, keys=keys, keep=None, handle=handle)
 
 
-class EndsNobody(TableStore):
+class RevokesNothing(TableStore):
     def revoke(self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None) -> Any:
         return len((yield from self.list(principal, keys=keys, current=None)))
 
@@ -551,7 +552,7 @@ class KnowsNoHandles(TableStore):
         return super().revoke(principal, keys=keys, keep=keep, handle=None)
 
 
-class BeginsAnew(TableStore):
+class ResetsTheAge(TableStore):
     """It counts a session's age from its last write."""
 
     def get(self, cookie: str, *, key: str) -> Any:
@@ -561,29 +562,29 @@ class BeginsAnew(TableStore):
         return found
 
 
-class LeadsNowhere(TableStore):
+class FollowsNoRenewal(TableStore):
     """Ending the old session does not end the one that it was renewed to."""
 
     def renew(self, stored: StoredSession, make_write: Any, *, key: str, until: int, followed: bool) -> Any:
         return super().renew(stored, make_write, key=key, until=until, followed=False)
 
 
-class LeadsAlways(TableStore):
-    """A login ends with the session from before it."""
+class FollowsEveryRenewal(TableStore):
+    """Ending an anonymous session ends the login that followed it."""
 
     def renew(self, stored: StoredSession, make_write: Any, *, key: str, until: int, followed: bool) -> Any:
         return super().renew(stored, make_write, key=key, until=until, followed=True)
 
 
 class RenewsWhatWasRead(TableStore):
-    """It gives the new session what the request has read, and not what is in the row by now."""
+    """It gives the new session what the request has read, not what the row contains by now."""
 
     def renew(self, stored: StoredSession, make_write: Any, *, key: str, until: int, followed: bool) -> Any:
         return super().renew(stored, lambda last: make_write(stored), key=key, until=until, followed=followed)
 
 
 class UpdatesWhatWasRead(TableStore):
-    """It gives an update what the request has read, and not what is in the row by now."""
+    """It gives an update what the request has read, not what the row contains by now."""
 
     def update(self, stored: StoredSession, make_write: Any, *, key: str) -> Any:
         return super().update(stored, lambda latest: make_write(stored), key=key)
@@ -601,17 +602,17 @@ class OfStore(StoreConformance):
 STORES = [
     LosesOthersWrites,
     BringsBack,
-    OnlySaysThatItDeletes,
+    OnlyClaimsToDelete,
     ForgetsThatItRenewed,
-    ShedsTears,
+    RaisesAtBadCookies,
     SharesItsData,
     WritesWhenItTouches,
-    SparesNobody,
-    EndsNobody,
+    KeepsNoSession,
+    RevokesNothing,
     KnowsNoHandles,
-    BeginsAnew,
-    LeadsNowhere,
-    LeadsAlways,
+    ResetsTheAge,
+    FollowsNoRenewal,
+    FollowsEveryRenewal,
     RenewsWhatWasRead,
     UpdatesWhatWasRead,
 ]
@@ -663,7 +664,7 @@ class DependsOnTheStack(TaggedJSON):
 
 class ChecksNothing(TaggedJSON):
     def check(self, key: str, value: Any) -> None:
-        """Let everything pass."""
+        """Accept everything."""
 
 
 class OfSerializer(SerializerConformance):
@@ -707,7 +708,7 @@ class KnowsOneSecret(NativeFormat):
         super().__init__(SECRET)
 
 
-class RaisesAtRubbish(NativeFormat):
+class RaisesAtGarbage(NativeFormat):
     def open(self, cookie: str, *, key: str) -> Record | None:
         cookie.encode("ascii")
         return super().open(cookie, key=key)
@@ -738,7 +739,7 @@ class LosesLogIds(NativeFormat):
 
 
 class OpensTheSameAgain(NativeFormat):
-    """Mutating an opened session mutates what the next request opens."""
+    """Mutating an opened session changes what the next request opens."""
 
     def open(self, cookie: str, *, key: str) -> Record | None:
         found = super().open(cookie, key=key)
@@ -747,7 +748,7 @@ class OpensTheSameAgain(NativeFormat):
 
 
 class LeavesSpace(NativeFormat):
-    """No cookie can hold what it makes."""
+    """Its text is not valid in a cookie."""
 
     def seal(self, record: Record, *, key: str) -> str:
         return f" {super().seal(record, key=key)}"
@@ -766,8 +767,8 @@ class ShowsItsSecret(NativeFormat):
         return f"ShowsItsSecret({SECRET!r})"
 
 
-class TakesWhatFollows(NativeFormat):
-    """It looks at no more of a cookie than it has made."""
+class IgnoresTrailingText(NativeFormat):
+    """It ignores anything after its own part of a cookie."""
 
     def seal(self, record: Record, *, key: str) -> str:
         cookie = super().seal(record, key=key)
@@ -778,8 +779,8 @@ class TakesWhatFollows(NativeFormat):
         return super().open(rest[: int(size)], key=key) if size.isascii() and size.isdecimal() else None
 
 
-class StoresWhatItCan(NativeFormat):
-    """It leaves out what it cannot store."""
+class OmitsWhatItCannotStore(NativeFormat):
+    """It leaves out values that it cannot store."""
 
     def seal(self, record: Record, *, key: str) -> str:
         try:
@@ -806,7 +807,7 @@ class OfFormat(FormatConformance):
 FORMATS = [
     OpensUnderAnyName,
     KnowsOneSecret,
-    RaisesAtRubbish,
+    RaisesAtGarbage,
     LosesGenerations,
     LosesMarks,
     LosesTimes,
@@ -815,8 +816,8 @@ FORMATS = [
     LeavesSpace,
     OnlySigns,
     ShowsItsSecret,
-    TakesWhatFollows,
-    StoresWhatItCan,
+    IgnoresTrailingText,
+    OmitsWhatItCannotStore,
 ]
 for kind in FORMATS:
     globals()[f"Test{kind.__name__}"] = type(f"Test{kind.__name__}", (OfFormat,), {"kind": kind, "__test__": True})
@@ -846,7 +847,7 @@ class OverridesCacheControl(Adapter):
 
 
 class LetsTheApplicationDecide(Adapter):
-    """It leaves a response public that sets a cookie."""
+    """It lets a response that sets a cookie stay public."""
 
     def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
         own = any(name.lower() == "cache-control" for name, _ in headers)
@@ -854,7 +855,7 @@ class LetsTheApplicationDecide(Adapter):
 
 
 class KnowsCacheControlOnly(Adapter):
-    """It leaves what only some caches read."""
+    """It keeps headers that only some caches read."""
 
     def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
         others = [each for each in headers if each[0].lower() != "cache-control"]
@@ -864,7 +865,7 @@ class KnowsCacheControlOnly(Adapter):
 
 
 class NeverEnds(Adapter):
-    """It takes what comes after the request."""
+    """It accepts changes after the request."""
 
     def body(self, exchange: Exchange, chunks: Any) -> Any:
         yield from chunks
@@ -877,22 +878,22 @@ class SendsOneCookieOnly(Adapter):
 
 
 class ForgetsHowToDelete(Adapter):
-    """Its deletions have the name alone."""
+    """Its deletions repeat only the name."""
 
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         lines = (str(each) if each.value else f"{each.attributes.key}=; Max-Age=0; Path=/" for each in told.cookies)
         return [*headers, *(("Set-Cookie", line) for line in lines)]
 
 
-class KeepsOneCookieOfAName(Adapter):
-    """It has the cookies of a response in a dict, as ``http.cookies`` does."""
+class KeepsOneCookiePerName(Adapter):
+    """It keeps a response's cookies in a dict, as ``http.cookies`` does."""
 
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         named = {cookie.attributes.key: str(cookie) for cookie in told.cookies}
         return [*headers, *(("Set-Cookie", line) for line in named.values())]
 
 
-class WarnsOfNothing(Adapter):
+class NeverWarns(Adapter):
     def warn(self, told: ResponseHeaders, host: str | None) -> None:
         pass
 
@@ -903,7 +904,7 @@ class WarnsOnThisMachineToo(Adapter):
 
 
 class StripsAllSpace(Adapter):
-    """It parses cookies itself, and takes for space what Python does."""
+    """It parses cookies itself, and strips everything that Python counts as space."""
 
     def cookies(self, headers: list[str]) -> list[str]:
         return ["; ".join(each.strip() for each in ";".join(headers).split(";"))]
@@ -940,19 +941,19 @@ class ReadsOneHeader(Adapter):
 
 
 class ReadsLeniently(Adapter):
-    """It takes the quotes off, as ``http.cookies`` does."""
+    """It removes quotes, as ``http.cookies`` does."""
 
     def cookies(self, headers: list[str]) -> list[str]:
         return [header.replace('"', "") for header in headers]
 
 
-class AsksNobody(Adapter):
+class DropsTheClient(Adapter):
     def client(self, client: ClientInfo) -> ClientInfo | None:
         return None
 
 
-class TellsEverything(Adapter):
-    """It makes the core record what was not requested."""
+class AlwaysRecordsTheClient(Adapter):
+    """It makes the core record what was not configured."""
 
     def __init__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> None:
         super().__init__(sessions, also)
@@ -964,8 +965,8 @@ class KnowsOneSession(Adapter):
         return exchange.session
 
 
-class OpensThemAnew(Adapter):
-    """Each time that one is asked for it is another object."""
+class OpensThemAgain(Adapter):
+    """It creates another object for each fetch."""
 
     def other(self, exchange: Exchange, key: str) -> Session:
         rest = {sessions: session for sessions, session in exchange._others.items() if sessions.key != key}
@@ -973,7 +974,7 @@ class OpensThemAnew(Adapter):
         return super().other(exchange, key)
 
 
-class UsesAllThatIsAskedFor(Adapter):
+class UsesAllThatAreFetched(Adapter):
     def other(self, exchange: Exchange, key: str) -> Session:
         found = super().other(exchange, key)
         state_of(found).loaded()
@@ -1000,7 +1001,7 @@ class FinishesOneOnly(Adapter):
 
 
 class CommitsEachByItself(Adapter):
-    """If one fails it is nothing to the others."""
+    """If one fails, it commits the others anyway."""
 
     def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
         told, failure = [], None
@@ -1016,7 +1017,7 @@ class CommitsEachByItself(Adapter):
 
 
 class StopsAtTheFirst(Adapter):
-    """If one fails the others are not even ended."""
+    """If one fails, it does not even end the others."""
 
     def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
         used = [(self.main, exchange.session), *exchange._others.items()]
@@ -1061,7 +1062,7 @@ class SetsAllCookiesForTheRoot(Adapter):
 
 
 class ForgetsRedirects(Adapter):
-    """It adds no cookie to a response of this status; there is one class for each."""
+    """It adds no cookie to a response with this status; each subclass has another."""
 
     statuses: ClassVar[tuple[int, ...]] = (301, 302, 303, 307)
 
@@ -1081,7 +1082,7 @@ class ForgetsUnmodifiedResponses(ForgetsRedirects):
 
 
 class ForgetsHead(Adapter):
-    """It adds no cookie to the answer to a HEAD request."""
+    """It adds no cookie to the response to a HEAD request."""
 
     def answer(self, *request: Any) -> Any:
         status, headers, chunks = super().answer(*request)
@@ -1096,14 +1097,14 @@ class SavesABrokenBody(Adapter):
 
 
 class ForgetsABrokenBody(Adapter):
-    """It carries out no logout of a body that breaks."""
+    """It carries out no logout of a failing body."""
 
     def broken(self, exchange: Exchange) -> None:
         exchange.close()
 
 
 class SavesAfterTheEnd(Adapter):
-    """It saves what the body changed when the server closes it."""
+    """It saves the body's changes only when the server closes it."""
 
     def body(self, exchange: Exchange, chunks: Any) -> Any:
         return _SavedLate(exchange, chunks)
@@ -1144,13 +1145,13 @@ class VariesByCookiesOnly(Adapter):
 
 
 class HandsOnCookiesOnly(Adapter):
-    """It gives the core none of the request's other headers."""
+    """It passes none of the request's other headers to the core."""
 
     def answer(self, *request: Any) -> Any:
         return super().answer(*request[:-1])
 
 
-class LetsEverybodyIn(Adapter):
+class SkipsLoginChecks(Adapter):
     def answer(self, *request: Any) -> Any:
         status, headers, chunks = super().answer(*request)
         return 200 if status == 403 else status, headers, chunks
@@ -1167,16 +1168,16 @@ class Mutated:
 
     @pytest.fixture
     def mount(self) -> Mount:
-        # Only ASGI hands on more Cookie headers than one.
+        # Only ASGI passes on more than one Cookie header.
         mount = mount_asgi if self.kind is ReadsOneHeader else mount_wsgi
         return lambda sessions, also=(): mount(self.kind(sessions, also))
 
 
-# Adapters of event loops: the middleware of ASGI with an exchange that is wrong.
+# Adapters for event loops: the ASGI middleware with a faulty exchange.
 
 
 class CutsCommitsInTwo(Exchange):
-    """A request that is cancelled is cancelled within its commit too."""
+    """Cancelling a request also cancels its commit."""
 
     async def remaining_headers_async(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
         headers: ResponseHeaders = await run_async(self._commit(status, streams))
@@ -1184,7 +1185,7 @@ class CutsCommitsInTwo(Exchange):
 
 
 class HidesForgottenSaves(Exchange):
-    """A call that was not awaited is nothing to it."""
+    """It ignores calls that were not awaited."""
 
     async def body_sent_async(self, *, last: bool = False) -> None:
         with _forgotten():
@@ -1208,7 +1209,7 @@ def _forgotten() -> Iterator[None]:
 
 
 class ForgetsHandshakes(Exchange):
-    """It stores what a WebSocket changes, and sends no cookie."""
+    """It stores a WebSocket's changes, and sends no cookie."""
 
     def headers_at_once(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders | None:
         return None
@@ -1221,7 +1222,7 @@ class ForgetsHandshakes(Exchange):
 
 
 class ForgetsMessages(Exchange):
-    """It stores nothing of what a WebSocket's messages change."""
+    """It stores none of the changes made by a WebSocket's messages."""
 
     is_http = True
 
@@ -1286,19 +1287,19 @@ ADAPTERS = [
     SendsOneCookieOnly,
     ForgetsHowToDelete,
     DropsSecure,
-    KeepsOneCookieOfAName,
-    WarnsOfNothing,
+    KeepsOneCookiePerName,
+    NeverWarns,
     WarnsOnThisMachineToo,
     SavesWhatFailed,
     ForgetsThatItStreams,
     ForgetsToFinish,
     ReadsOneHeader,
     ReadsLeniently,
-    AsksNobody,
-    TellsEverything,
+    DropsTheClient,
+    AlwaysRecordsTheClient,
     KnowsOneSession,
-    OpensThemAnew,
-    UsesAllThatIsAskedFor,
+    OpensThemAgain,
+    UsesAllThatAreFetched,
     UsesAll,
     CommitsOneOnly,
     FinishesOneOnly,
@@ -1313,7 +1314,7 @@ ADAPTERS = [
     KnowsCookiesOnly,
     VariesByCookiesOnly,
     HandsOnCookiesOnly,
-    LetsEverybodyIn,
+    SkipsLoginChecks,
     HidesABrokenBackend,
     ForgetsRedirects,
     ForgetsEmptyResponses,
@@ -1323,7 +1324,7 @@ ADAPTERS = [
     ForgetsABrokenBody,
     SavesAfterTheEnd,
 ]
-# They parse cookies themselves, which takes the other suite.
+# These parse cookies themselves, so they need the other suite.
 PARSERS = [StripsAllSpace, SplitsAtCommas]
 for adapter in (*ADAPTERS, *PARSERS):
     name = f"Test{adapter.__name__}"

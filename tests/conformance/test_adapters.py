@@ -1,4 +1,4 @@
-"""The suite of adapters needs no framework: the thinnest adapters pass it."""
+"""Test that the adapter suite needs no framework: the thinnest adapters pass it."""
 
 from collections.abc import Callable
 
@@ -41,7 +41,7 @@ class TestCookiesOverASGI(CookieConformance):
 
 
 class TestBareWithOneSession(SeveralTests):
-    """One that keeps a single session says so, and all of these are skipped: its ``mount`` takes no other."""
+    """An adapter that keeps one session says so, and all of these tests are skipped: its ``mount`` takes no *also*."""
 
     keeps_several = False
 
@@ -51,7 +51,7 @@ class TestBareWithOneSession(SeveralTests):
 
 
 class TestBareWithCookiesOnly(HeaderTests):
-    """One that knows cookies only says so, and all of these are skipped."""
+    """An adapter that supports only cookies says so, and all of these tests are skipped."""
 
     carries_headers = False
 

@@ -1,4 +1,4 @@
-"""The browser of the suites keeps what a real one keeps, and sends what a real one sends."""
+"""Test that the suites' browser keeps and sends the same cookies as a real one."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def browser(clock: FakeClock) -> Browser:
         f"sid={'x' * 4093}",
     ],
 )
-def test_it_keeps_a_cookie(browser: Browser, line: str) -> None:
+def test_the_browser_keeps_a_cookie(browser: Browser, line: str) -> None:
     browser.keep([line], "/")
 
     assert "sid" in browser
@@ -53,7 +53,7 @@ def test_it_keeps_a_cookie(browser: Browser, line: str) -> None:
         "__Host-sid=1; path=/",
     ],
 )
-def test_it_refuses_a_cookie(browser: Browser, line: str) -> None:
+def test_the_browser_refuses_a_cookie(browser: Browser, line: str) -> None:
     browser.keep([line], "/")
 
     assert browser.jar == []
@@ -79,13 +79,13 @@ def test_it_refuses_a_cookie(browser: Browser, line: str) -> None:
         ("__Host-Http-sid=1; Path=/; Secure", False),
     ],
 )
-def test_it_knows_the_prefixes(browser: Browser, line: str, kept: bool) -> None:
+def test_the_browser_knows_the_prefixes(browser: Browser, line: str, kept: bool) -> None:
     browser.keep([line], "/", https=True)
 
     assert bool(browser.jar) is kept
 
 
-def test_a_secure_cookie_goes_by_https_alone(browser: Browser) -> None:
+def test_a_secure_cookie_is_sent_only_over_https(browser: Browser) -> None:
     browser.keep(["sid=1; Secure"], https=True)
 
     assert browser.header(https=True) == "sid=1"
@@ -95,19 +95,19 @@ def test_a_secure_cookie_goes_by_https_alone(browser: Browser) -> None:
 @pytest.mark.parametrize(
     ("path", "sent"), [("/shop", True), ("/shop/cart", True), ("/shopping", False), ("/", False), ("/a/shop", False)]
 )
-def test_a_cookie_goes_to_its_path(browser: Browser, path: str, sent: bool) -> None:
+def test_a_cookie_is_sent_to_its_path(browser: Browser, path: str, sent: bool) -> None:
     browser.keep(["sid=1; Path=/shop"])
 
     assert bool(browser.header(path)) is sent
 
 
-def test_a_cookie_without_a_path_belongs_to_the_folder_of_its_request(browser: Browser) -> None:
+def test_a_cookie_without_a_path_gets_its_requests_folder(browser: Browser) -> None:
     browser.keep(["sid=1"], "/shop/cart")
 
     assert [kept.path for kept in browser.jar] == ["/shop"]
 
 
-def test_the_longest_path_goes_first_and_then_the_oldest(browser: Browser) -> None:
+def test_the_longest_path_comes_first_and_then_the_oldest(browser: Browser) -> None:
     browser.keep(["a=1; path=/", "b=2; path=/shop", "c=3; path=/"])
     browser.keep(["a=4; path=/"])
 
@@ -116,7 +116,7 @@ def test_the_longest_path_goes_first_and_then_the_oldest(browser: Browser) -> No
     assert browser.get("d") is None
 
 
-def test_name_path_and_domain_tell_cookies_apart(browser: Browser) -> None:
+def test_name_path_and_domain_distinguish_cookies(browser: Browser) -> None:
     browser.keep(["sid=1; path=/", "sid=2; path=/shop", "sid=3; path=/; domain=shop.example"])
     assert len(browser.jar) == 3
 
@@ -125,7 +125,7 @@ def test_name_path_and_domain_tell_cookies_apart(browser: Browser) -> None:
     assert [kept.value for kept in browser.jar] == ["2", "3"]
 
 
-def test_a_cookie_ends_with_its_age(browser: Browser, clock: FakeClock) -> None:
+def test_a_cookie_expires_with_max_age(browser: Browser, clock: FakeClock) -> None:
     browser.keep(["short=1; Max-Age=60", "long=1; Max-Age=99999999", "open=1"])
 
     clock.advance(timedelta(seconds=60))
@@ -134,7 +134,7 @@ def test_a_cookie_ends_with_its_age(browser: Browser, clock: FakeClock) -> None:
     assert [kept.name for kept in browser.jar] == ["open"]
 
 
-def test_it_sends_what_it_keeps_and_keeps_what_comes(clock: FakeClock) -> None:
+def test_the_browser_sends_the_cookies_it_keeps_and_keeps_those_it_receives(clock: FakeClock) -> None:
     seen: list[list[tuple[str, str]]] = []
 
     def client(request: Request) -> Response:
@@ -149,12 +149,12 @@ def test_it_sends_what_it_keeps_and_keeps_what_comes(clock: FakeClock) -> None:
     assert browser["n"] == "2"
 
 
-def test_without_an_application_it_can_send_nothing(browser: Browser) -> None:
+def test_without_an_application_it_cannot_send_a_request(browser: Browser) -> None:
     with pytest.raises(TypeError, match=r"Browser\(client\)"):
         browser.send(Request())
 
 
-def test_a_cookie_for_the_very_host_and_one_for_its_domain_are_two(browser: Browser) -> None:
+def test_a_host_only_cookie_and_one_for_its_domain_are_distinct(browser: Browser) -> None:
     browser.keep(["sid=1; path=/", "sid=2; path=/; domain=www.shop.example"])
     assert browser.header() == "sid=1; sid=2"
 
@@ -163,7 +163,7 @@ def test_a_cookie_for_the_very_host_and_one_for_its_domain_are_two(browser: Brow
     assert browser.header() == "sid=1"
 
 
-def test_a_partitioned_cookie_is_another(browser: Browser) -> None:
+def test_a_partitioned_cookie_is_distinct(browser: Browser) -> None:
     browser.keep(["sid=1; path=/; secure", "sid=2; path=/; secure; partitioned"], https=True)
 
     assert browser.header(https=True) == "sid=1; sid=2"
@@ -185,7 +185,7 @@ def test_an_attribute_over_1024_bytes_is_ignored(browser: Browser) -> None:
         ("sid=2; path=/shopping", "2"),
     ],
 )
-def test_http_covers_no_cookie_that_https_has_set(browser: Browser, line: str, kept: str) -> None:
+def test_a_cookie_over_http_does_not_hide_one_from_https(browser: Browser, line: str, kept: str) -> None:
     browser.keep(["sid=1; path=/shop; secure"], https=True)
 
     browser.keep([line])

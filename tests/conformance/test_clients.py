@@ -1,4 +1,4 @@
-"""The clients speak the protocols as a server does, scripts do what they say, and a test can begin with a session."""
+"""Test that the clients speak the protocols as servers do, scripts work, and a test can begin with a session."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def sessions(clock: FakeClock) -> Sessions:
     return Sessions(TableStore(MemoryTable(clock=clock)), key="sid", clock=clock)
 
 
-def test_a_wsgi_application_gets_what_a_server_would_give_it() -> None:
+def test_a_wsgi_application_gets_the_same_as_from_a_server() -> None:
     environ: dict[str, Any] = {}
 
     def app(given: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -67,7 +67,7 @@ def test_a_wsgi_application_is_closed_and_may_fail() -> None:
     assert closed == [True, True]
 
 
-def test_a_wsgi_application_may_change_its_mind_until_it_has_sent() -> None:
+def test_a_wsgi_application_may_replace_its_response_before_it_is_sent() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         write = start_response("200 OK", [])
         if environ["PATH_INFO"] == "/late":
@@ -84,7 +84,7 @@ def test_a_wsgi_application_may_change_its_mind_until_it_has_sent() -> None:
     assert (late.status, late.body, type(late.error)) == (200, b"first", LookupError)
 
 
-def test_an_asgi_application_gets_what_a_server_would_give_it() -> None:
+def test_an_asgi_application_gets_the_same_as_from_a_server() -> None:
     seen: dict[str, Any] = {}
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -113,7 +113,7 @@ def test_an_asgi_application_may_fail() -> None:
     assert (response.status, type(response.error)) == (500, LookupError)
 
 
-def test_a_script_does_what_it_says(sessions: Sessions) -> None:
+def test_a_script_is_performed(sessions: Sessions) -> None:
     session = sessions.fetch()
 
     result, status = perform(session, {"actions": [["put", "n", 1], ["get", "n"], ["ask", "is_new"]], "status": 201})
@@ -130,7 +130,7 @@ def test_a_test_can_begin_with_a_session(sessions: Sessions) -> None:
     assert dict(sessions.fetch(header)) == {"user_id": 7, "cart": [1]}
 
 
-def test_a_test_can_go_on_with_a_session(sessions: Sessions) -> None:
+def test_a_test_can_continue_with_a_session(sessions: Sessions) -> None:
     first = init_test_session(sessions, {"n": 1, "m": 1})
 
     second = init_test_session(sessions, {"n": 2}, first)
@@ -138,7 +138,7 @@ def test_a_test_can_go_on_with_a_session(sessions: Sessions) -> None:
     assert dict(sessions.fetch(second)) == {"n": 2, "m": 1}
 
 
-def test_a_test_can_begin_with_a_session_in_a_table_that_is_awaited(clock: FakeClock) -> None:
+def test_a_test_can_begin_with_a_session_in_an_async_table(clock: FakeClock) -> None:
     sessions = Sessions(TableStore(as_async(MemoryTable(clock=clock))), key="sid", clock=clock)
 
     async def first_and_second() -> dict[str, Any]:

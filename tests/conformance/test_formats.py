@@ -1,4 +1,4 @@
-"""Our formats keep the contract of formats."""
+"""Test that our formats fulfil the contract of formats."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Our serializers keep the contract of serializers."""
+"""Test that our serializers fulfil the contract of serializers."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Our stores keep the contract of stores."""
+"""Test that our stores fulfil the contract of stores."""
 
 import secrets
 from typing import Any
@@ -75,7 +75,7 @@ class TestRowsOfATableThatIsAwaited(StoreConformance):
 class TestCookiesThatCanBeRevoked(StoreConformance):
     keeps_rows = revokes_anonymous = asks_at_writes = False
 
-    @pytest.fixture(params=[True, False], ids=["of several names", "of one name"])
+    @pytest.fixture(params=[True, False], ids=["several names", "one name"])
     def store(self, request: pytest.FixtureRequest, clock: FakeClock) -> Any:
         options: Any = {"generations": request.param, "revocable": MemoryTable(clock=clock), "clock": clock}
         return as_async(Sessions("cookie", key="_shop", secret_key_base=SECRET, **options).prepare("sync").store)
@@ -90,7 +90,7 @@ class TestCookiesThatMayOverflow(StoreConformance):
 
 
 class TestCookiesThatOverflow(StoreConformance):
-    """All of their sessions are in the table."""
+    """A store whose sessions are all in the table."""
 
     @pytest.fixture
     def store(self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Any:

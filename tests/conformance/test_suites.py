@@ -36,7 +36,7 @@ from holdall.testing.tables.suite import check_awaited
 def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Run the suites against all mutants and return the classes that failed."""
     report = tmp_path_factory.mktemp("mutants") / "report.xml"
-    # The model finds them too, but takes its time to find the shortest way.
+    # The model finds them too, but takes long to shrink its sequences.
     options = ["-q", "--tb=no", "-k", "not agrees_with_a_dict", f"--junitxml={report}"]
     plugins = ["-p", "no:cacheprovider", "-p", "tests.conformance.until_noticed"]
     command = [sys.executable, "-m", "pytest", *options, *plugins, mutants.__file__]
@@ -46,7 +46,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         case.attrib["classname"].rpartition(".")[2]
         for case in cases
         if (failure := case.find("failure")) is not None
-        # A mutant that does not fit the code any more fails too, and shows nothing.
+        # A mutant that no longer fits the code fails too, which proves nothing.
         and not failure.attrib["message"].startswith(("AttributeError", "KeyError", "TypeError"))
     }
 
@@ -65,28 +65,28 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     ],
     ids=lambda each: each.__name__,
 )
-def test_what_is_broken_fails(failed: set[str], mutant: type) -> None:
+def test_each_mutant_fails(failed: set[str], mutant: type) -> None:
     assert f"Test{mutant.__name__}" in failed
 
 
-@pytest.mark.parametrize("mutant", [mutants.TouchesBackwards, mutants.FindsTheDead], ids=lambda each: each.__name__)
-def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
+@pytest.mark.parametrize("mutant", [mutants.TouchesBackwards, mutants.FindsExpiredRows], ids=lambda each: each.__name__)
+def test_the_model_finds_mutants(mutant: type[MemoryTable]) -> None:
     clock = FakeClock()
 
-    # Where it cannot find the same again in a table that others have used by then, it says so, and of what.
+    # If it cannot reproduce a failure, because others have used the table since, it says so and shows the failure.
     with (
         asyncio.Runner() as runner,
         pytest.raises((AssertionError, FlakyFailure), match=r"after step|Flaky|unreliable"),
     ):
-        # That it finds something is what is asked, not the shortest way there.
+        # This test needs any failing sequence, not the shortest.
         try_sequences(as_async(mutant(clock=clock)), clock, runner, phases=[Phase.generate], max_examples=1000)
 
 
 @pytest.mark.parametrize(
     ("suite", "test"),
     [
-        (TableConformance, "test_replace_never_creates"),
-        (StoreConformance, "test_nothing_brings_it_back"),
+        (TableConformance, "test_replace_never_creates_a_row"),
+        (StoreConformance, "test_a_write_does_not_bring_a_deleted_session_back"),
         (FormatConformance, "test_no_part_of_a_cookie_opens"),
         (SerializerConformance, "test_the_limit_does_not_depend_on_the_stack"),
         (AdapterConformance, "test_drop_ends_the_session_and_its_cookie"),
@@ -98,7 +98,7 @@ def test_a_test_of_a_suite_cannot_be_overridden(suite: type[Suite], test: str) -
             type("TestMine", (suite,), {test: override})
 
 
-def test_a_capability_that_is_misspelt_is_explained() -> None:
+def test_a_misspelt_capability_is_explained() -> None:
     with pytest.raises(TypeError, match=r"TestMine\.sweep = False declares nothing.* Did you mean sweeps\?"):
         type("TestMine", (TableConformance,), {"sweep": False})
     with pytest.raises(TypeError, match=r"It has .*streams"):
@@ -108,8 +108,8 @@ def test_a_capability_that_is_misspelt_is_explained() -> None:
 @pytest.mark.parametrize(
     ("table", "explained"),
     [
-        (MemoryTable(), r"this one is sync: let table return as_async\(…\) of it"),
-        ({}, "the fixture table gave a dict, which is no table"),
+        (MemoryTable(), r"this one is sync: let table return as_async\(…\) instead"),
+        ({}, "the fixture table returned a dict, which is not a table"),
     ],
     ids=["sync", "none"],
 )
@@ -130,20 +130,23 @@ def _divide(request: Request | Sessions) -> Any:
     ("mount", "explained"),
     [
         (_divide, r"mount\(sessions\) failed: ZeroDivisionError"),
-        (lambda sessions: None, "gave a NoneType, which is no client"),
-        (lambda sessions: lambda request: None, r"the client gave a NoneType, and not a holdall\.testing\.Response"),
+        (lambda sessions: None, "returned a NoneType, which is not a client"),
+        (
+            lambda sessions: lambda request: None,
+            r"the client returned a NoneType instead of a holdall\.testing\.Response",
+        ),
         (lambda sessions: _divide, "the client raised ZeroDivisionError"),
         (lambda sessions: wsgi_client(_divide), "because the application raised TypeError"),
-        (lambda sessions: lambda request: Response(200, body=b"hello"), "the answer is 200 with b'hello'"),
-        (lambda sessions: lambda request: Response(200, body=b""), "the answer is 200 with b''"),
+        (lambda sessions: lambda request: Response(200, body=b"hello"), "the response is 200 with b'hello'"),
+        (lambda sessions: lambda request: Response(200, body=b""), "the response is 200 with b''"),
         (lambda sessions: lambda request: Response(200 if request.path == "/" else 404, body=_GOOD), "GET /any/path"),
         (
             lambda sessions: lambda request: Response(404 if request.path == "/stream" else 200, body=_GOOD),
-            "POST /stream with .* Answer every method and path with what stream",
+            "POST /stream with .* Respond to every method and path with the result of stream",
         ),
     ],
 )
-def test_a_mount_that_is_broken_is_explained_to_each_test(mount: Any, explained: str) -> None:
+def test_a_broken_mount_is_explained_to_each_test(mount: Any, explained: str) -> None:
     suite = type("TestMine", (), {})
 
     for _ in range(2):
@@ -151,7 +154,7 @@ def test_a_mount_that_is_broken_is_explained_to_each_test(mount: Any, explained:
             check_mount(suite, mount, Sessions("table", key="_shop", table="mounted"), streams=True)
 
 
-def test_a_mount_without_streams_is_not_asked_for_them() -> None:
+def test_a_mount_without_streams_need_not_support_them() -> None:
     good: Any = lambda sessions: lambda request: Response(404 if request.path == "/stream" else 200, body=_GOOD)  # noqa: E731
 
     check_mount(type("TestMine", (), {}), good, Sessions("table", key="_shop", table="mounted"), streams=False)
@@ -160,18 +163,18 @@ def test_a_mount_without_streams_is_not_asked_for_them() -> None:
 @pytest.mark.parametrize(
     ("table", "explained"),
     [
-        (mutants.LetsErrorsOut, "read let ConnectionRefusedError of the driver out"),
-        (mutants.AnswersWithoutADatabase, "read answered None, as if"),
+        (mutants.LetsErrorsThrough, "read lets the driver's ConnectionRefusedError through"),
+        (mutants.AnswersWithoutADatabase, "read returned None, as if"),
     ],
 )
-def test_errors_of_a_driver_are_explained(table: type[MemoryTable], explained: str) -> None:
-    test: Any = FailureTests().test_a_database_that_is_away_is_a_store_error_that_tells_nothing
+def test_a_drivers_errors_are_explained(table: type[MemoryTable], explained: str) -> None:
+    test: Any = FailureTests().test_a_database_that_is_down_is_a_store_error_without_secrets
 
     with asyncio.Runner() as runner, pytest.raises(pytest.fail.Exception, match=explained):
         test(runner, broken_table=as_async(table()), clock=FakeClock(), verb="read")
 
 
-def test_a_test_of_a_suite_cannot_be_overridden_from_aside() -> None:
+def test_a_suites_test_cannot_be_overridden_by_another_base_class() -> None:
     class Lenient:
         def test_insert_never_overwrites(self) -> None:
             """Check nothing."""
@@ -180,7 +183,7 @@ def test_a_test_of_a_suite_cannot_be_overridden_from_aside() -> None:
         type("TestMine", (Lenient, TableConformance), {})
 
 
-def test_fixtures_capabilities_and_tests_of_ones_own_are_welcome() -> None:
+def test_a_subclass_may_add_fixtures_capabilities_and_tests() -> None:
     class TestMine(TableConformance):
         sweeps = False
 
@@ -198,7 +201,7 @@ def test_fixtures_capabilities_and_tests_of_ones_own_are_welcome() -> None:
     assert TestMore.sweeps is False
 
 
-def test_each_suite_says_which_fixture_it_needs() -> None:
+def test_each_suite_reports_the_fixture_that_it_needs() -> None:
     for suite, fixture in (
         (TableConformance, "table"),
         (StoreConformance, "store"),

@@ -1,4 +1,4 @@
-"""Our tables keep the contract of tables."""
+"""Test that our tables fulfil the contract of tables."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from holdall.testing.tables import machine
 
 
 class Waiting:
-    """A memory table that lets others run before each verb, as one that waits for a network does."""
+    """A memory table that lets other tasks run before each verb, like one behind a network."""
 
     leaves_process = False
 
@@ -62,7 +62,7 @@ class TestMemoryTable(TableConformance):
         return as_async(MemoryTable(clock=clock))
 
 
-def test_the_model_tries_less_where_a_table_is_slow(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_tries_fewer_sequences_with_a_slow_table(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_SECONDS", 0)
     table = as_async(MemoryTable(clock=clock))
     tried: list[int] = []
@@ -93,7 +93,7 @@ def test_the_model_tries_less_where_a_table_is_slow(clock: FakeClock, monkeypatc
     ],
     ids=str,
 )
-def test_the_model_names_the_step_that_fails(clock: FakeClock, wrong: dict[str, Any], verb: str) -> None:
+def test_the_model_names_the_failing_step(clock: FakeClock, wrong: dict[str, Any], verb: str) -> None:
     table = as_async(MemoryTable(clock=clock))
 
     async def answer(*_: Any, **__: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What several tests begin with: a session that is stored, and a table that lets something happen in between."""
+"""What several tests start with: a stored session, and a table that lets something happen between two steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ def begin(sessions: Sessions, **data: Any) -> str:
 
 
 class InterruptedTable(MemoryTable):
-    """A table in memory that does something else before it replaces a row."""
+    """A table in memory that runs a function before it replaces a row."""
 
     before: Callable[[], object] = bool
 

@@ -7,5 +7,5 @@ from holdall import Event
 
 @pytest.fixture
 def events() -> list[Event]:
-    """What a test's ``Sessions`` report, where they are given ``on_event=events.append``."""
+    """Return the list of events from a test's ``Sessions``, if they have ``on_event=events.append``."""
     return []

@@ -13,7 +13,7 @@ from holdall.lifecycle import commit, fetch
 from holdall.steps import Steps
 from holdall.testing import Browser, FakeClock
 
-#: A slow visitor of a first page may take this long between the begin of a request and the next event.
+#: The longest time between the start of a slow visitor's request and the next event.
 STEP = timedelta(seconds=7)
 
 
@@ -67,7 +67,7 @@ def answer(sessions: Sessions, header: str, act: Act) -> list[str]:
 
 
 def visit(browser: Browser, sessions: Sessions, act: Act = read) -> dict[str, Any]:
-    """Let *act* change the session, and return what the browser has of it afterwards."""
+    """Let *act* change the session, and return the browser's state afterwards."""
     browser.keep(answer(sessions, browser.header(https=True), act), https=True)
     return dict(sessions.fetch(browser.header(https=True), https=True))
 
@@ -121,7 +121,7 @@ class Visitor:
 
 
 def orders(count: int) -> Iterator[list[int]]:
-    """Return each order in which *count* requests can begin, and their responses arrive: a number comes twice."""
+    """Return each order in which *count* requests can begin and their responses arrive: each number occurs twice."""
 
     def rest(left: dict[int, int]) -> Iterator[list[int]]:
         if not left:
@@ -134,11 +134,11 @@ def orders(count: int) -> Iterator[list[int]]:
 
 
 def faults(make_sessions: Callable[[FakeClock], Sessions], start: Act | None, acts: tuple[Act, ...]) -> set[str]:
-    """Return what can go wrong if *acts* meet in every order, in a browser that has *start* behind it."""
+    """Return what can go wrong if *acts* happen in every order, in a browser that has made the requests in *start*."""
     found: set[str] = set()
     clock = FakeClock()
     sessions = make_sessions(clock)
-    # Of requests that do the same the first begins first: the other order is this one under other numbers.
+    # Of identical requests, the first begins first, because the other order is the same with other numbers.
     alike = [each for each, (act, following) in enumerate(pairwise(acts)) if act is following]
     for order in orders(len(acts)):
         if any(order.index(each) > order.index(each + 1) for each in alike):
@@ -182,7 +182,7 @@ def _judged(
     if len(browser.jar) > len(acts):
         found.add("too many cookies")
     visit(browser, sessions)
-    # Without a cookie each request begins a line of its own.
+    # Without a cookie, each request begins a new line of sessions.
     if start is not None and len(browser.jar) > 1:
         found.add("cookies are left")
     return found

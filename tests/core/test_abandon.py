@@ -1,4 +1,4 @@
-"""What becomes of a session when no headers of ours go, and of one that is touched only after they went."""
+"""Test a session whose request sends none of our headers, and one that is used only after they were sent."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def sessions(table: MemoryTable, events: list[Event]) -> Sessions:
 
 @pytest.fixture
 def cookie(sessions: Sessions) -> str:
-    """Have a session stored already, that of user 7."""
+    """Return the cookie of a session that is already stored, with user 7."""
     session = sessions.fetch()
     session.update(user_id=7, n=1)
     return f"sid={sessions.commit(session).cookie}"
@@ -37,7 +37,7 @@ ENDS: list[Callable[[Session], Any]] = [
 
 
 @pytest.mark.parametrize("end", ENDS, ids=["drop", "logout", "signed out by key"])
-def test_what_was_to_end_ends_without_a_response(
+def test_a_dropped_session_ends_without_a_response(
     sessions: Sessions, table: MemoryTable, cookie: str, end: Callable[[Session], Any]
 ) -> None:
     session = sessions.fetch(cookie)
@@ -48,7 +48,7 @@ def test_what_was_to_end_ends_without_a_response(
     assert len(table) == 0
 
 
-def test_a_renewal_that_no_cookie_can_carry_leaves_the_session_as_it_was(
+def test_a_renewal_that_cannot_send_its_cookie_leaves_the_session_unchanged(
     sessions: Sessions, table: MemoryTable, cookie: str
 ) -> None:
     session = sessions.fetch(cookie)
@@ -61,7 +61,7 @@ def test_a_renewal_that_no_cookie_can_carry_leaves_the_session_as_it_was(
     assert len(table) == 1
 
 
-def test_a_login_that_no_cookie_can_carry_leaves_no_row(sessions: Sessions, table: MemoryTable) -> None:
+def test_a_login_that_cannot_send_its_cookie_leaves_no_row(sessions: Sessions, table: MemoryTable) -> None:
     session = sessions.fetch()
     session.login(7)
 
@@ -70,7 +70,7 @@ def test_a_login_that_no_cookie_can_carry_leaves_no_row(sessions: Sessions, tabl
     assert len(table) == 0
 
 
-def test_a_change_of_a_session_in_its_cookie_is_reported_as_lost(events: list[Event]) -> None:
+def test_a_change_to_a_session_in_a_cookie_is_reported_as_lost(events: list[Event]) -> None:
     secret = "d0f6a1c94b7e3825f1b6c0a7e9d24853"
     sessions = Sessions("cookie", key="sid", secret_key_base=secret, on_event=events.append)
     session = sessions.fetch()
@@ -84,7 +84,7 @@ def test_a_change_of_a_session_in_its_cookie_is_reported_as_lost(events: list[Ev
 
 
 @pytest.mark.parametrize(("status", "n"), [(500, 1), (403, 2)])
-def test_a_plain_change_is_saved_into_its_row_unless_the_request_failed(
+def test_a_plain_change_is_saved_in_its_row_unless_the_request_failed(
     sessions: Sessions, cookie: str, status: int, n: int
 ) -> None:
     session = sessions.fetch(cookie)
@@ -95,7 +95,7 @@ def test_a_plain_change_is_saved_into_its_row_unless_the_request_failed(
     assert sessions.fetch(cookie)["n"] == n
 
 
-def test_a_drop_while_the_body_is_sent_is_carried_out_though_the_request_fails(
+def test_a_drop_during_the_body_is_carried_out_even_if_the_request_fails(
     sessions: Sessions, table: MemoryTable, cookie: str
 ) -> None:
     session = sessions.fetch(cookie)
@@ -107,7 +107,7 @@ def test_a_drop_while_the_body_is_sent_is_carried_out_though_the_request_fails(
     assert len(table) == 0
 
 
-def test_a_session_touched_only_after_the_headers_went_is_changed_in_its_row(sessions: Sessions, cookie: str) -> None:
+def test_a_session_first_used_after_the_headers_is_changed_in_its_row(sessions: Sessions, cookie: str) -> None:
     session = sessions.fetch(cookie)
     sessions.commit(session)
 
@@ -117,7 +117,7 @@ def test_a_session_touched_only_after_the_headers_went_is_changed_in_its_row(ses
     assert sessions.fetch(cookie)["n"] == 2
 
 
-def test_a_session_begun_only_after_the_headers_went_is_refused(sessions: Sessions) -> None:
+def test_a_session_begun_after_the_headers_is_refused(sessions: Sessions) -> None:
     session = sessions.fetch()
     sessions.commit(session)
 

@@ -1,4 +1,4 @@
-"""A session passes for a dict where code requires one, whether it has been read or not."""
+"""Test that a session passes for a dict where code requires one, whether it has been read or not."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ def data(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def session(data: dict[str, Any]) -> Session:
-    """A session that holds *data* and was not looked at yet."""
+    """Return a session that holds *data* and has not been read yet."""
     sessions = Sessions("table", key="sid", table="as a dict")
     first = sessions.fetch()
     first.update(data or {"n": 1})
@@ -35,7 +35,7 @@ def session(data: dict[str, Any]) -> Session:
     return sessions.resume(cookie)
 
 
-def test_it_is_one(session: Session) -> None:
+def test_a_session_is_a_dict(session: Session) -> None:
     assert isinstance(session, dict)
 
 
@@ -52,7 +52,7 @@ def test_it_is_one(session: Session) -> None:
         lambda session: json.loads("".join(json.JSONEncoder().iterencode(session))),
     ],
 )
-def test_what_takes_a_dict_takes_what_is_stored(
+def test_code_that_needs_a_dict_sees_stored_values(
     session: Session, data: dict[str, Any], taken: Callable[[Session], dict[str, Any]]
 ) -> None:
     found = taken(session)
@@ -63,7 +63,7 @@ def test_what_takes_a_dict_takes_what_is_stored(
     assert not session.modified
 
 
-def test_what_takes_a_dict_takes_what_was_changed(session: Session, data: dict[str, Any]) -> None:
+def test_code_that_needs_a_dict_sees_changes(session: Session, data: dict[str, Any]) -> None:
     session["n"] = 2
     session.pop("user", None)
     data.pop("user", None)
@@ -71,18 +71,18 @@ def test_what_takes_a_dict_takes_what_was_changed(session: Session, data: dict[s
     assert json.loads(json.dumps(session)) == {**data, "n": 2}
 
 
-def test_it_is_laid_over_what_stands_before_it_and_under_what_comes_after(session: Session) -> None:
+def test_a_session_merges_with_dicts_on_either_side(session: Session) -> None:
     session["n"] = 2
 
     assert (session | {"n": 3})["n"] == 3
     assert ({"n": 3} | session)["n"] == 2
 
 
-def test_its_keys_come_in_reverse_too(session: Session, data: dict[str, Any]) -> None:
+def test_a_sessions_keys_can_be_reversed(session: Session, data: dict[str, Any]) -> None:
     assert list(reversed(session)) == list(data)[::-1]
 
 
-def test_its_last_item_is_taken_first() -> None:
+def test_a_sessions_last_item_is_popped_first() -> None:
     session = Sessions("table", key="sid", table="as a dict").fetch()
     session.update(a=1, b=2)
 
@@ -92,7 +92,7 @@ def test_its_last_item_is_taken_first() -> None:
         session.popitem()
 
 
-def test_to_be_a_dict_does_not_read_it(session: Session) -> None:
+def test_the_type_check_does_not_read_the_session(session: Session) -> None:
     assert isinstance(session, dict)
     assert not session.accessed
 
@@ -101,7 +101,7 @@ def test_to_be_a_dict_does_not_read_it(session: Session) -> None:
 
 
 class Shown(SessionView):
-    """What an adapter makes of the view."""
+    """A view as an adapter extends it."""
 
 
 @pytest.mark.parametrize("seen", [lambda session: session, SessionView, Shown], ids=["session", "view", "adapter's"])
@@ -126,21 +126,21 @@ def test_a_deep_copy_shares_nothing(session: Session, data: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_it_is_not_pickled(session: Session, protocol: int) -> None:
+def test_a_session_cannot_be_pickled(session: Session, protocol: int) -> None:
     with pytest.raises(TypeError, match=r"cannot be pickled: pickle dict\(session\)"):
         pickle.dumps(session, protocol)
     assert pickle.loads(pickle.dumps(dict(session), protocol)) == dict(session)
 
 
-def test_an_encoder_that_looks_into_the_dict_itself_takes_a_copy(session: Session, data: dict[str, Any]) -> None:
-    """An encoder in C reads the memory of a dict, where ours are not: it says so, and is never silently empty."""
+def test_an_encoder_that_reads_a_dicts_memory_needs_a_copy(session: Session, data: dict[str, Any]) -> None:
+    """An encoder in C reads the dict's memory, which lacks our items: it raises an error instead of writing ``{}``."""
     with pytest.raises(TypeError):
         msgspec.json.encode(session)
 
     assert msgspec.json.decode(msgspec.json.encode(session.copy())) == data
 
 
-def test_a_view_shows_the_mapping_and_nothing_of_ours(session: Session, data: dict[str, Any]) -> None:
+def test_a_view_shows_the_mapping_and_none_of_our_methods(session: Session, data: dict[str, Any]) -> None:
     view = SessionView(session)
 
     assert json.loads(json.dumps(view)) == data

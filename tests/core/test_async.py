@@ -1,4 +1,4 @@
-"""What is asked of the library that runs the event loop: asyncio or trio, beside anyio and without it."""
+"""Test our use of the event loop's library: asyncio or trio, with anyio and without it."""
 
 import asyncio
 import sys
@@ -35,7 +35,7 @@ def test_a_call_is_made_in_a_thread(run: Callable[[Callable[[], Any]], Any]) -> 
     assert run(main) != threading.get_ident()
 
 
-def test_anyios_limit_of_threads_counts_where_it_is_used() -> None:
+def test_anyios_thread_limit_applies_if_it_is_in_use() -> None:
     async def main() -> tuple[int, int]:
         limiter = anyio.to_thread.current_default_thread_limiter()
         return int(await _async.to_thread(lambda: limiter.borrowed_tokens)), int(limiter.borrowed_tokens)
@@ -56,7 +56,7 @@ def test_a_thread_runs_a_coroutine_in_the_loop(run: Callable[[Callable[[], Any]]
     assert found == there
 
 
-def test_without_a_loop_that_runs_it_makes_one_of_its_own() -> None:
+def test_without_a_loop_a_coroutine_runs_in_a_new_one() -> None:
     async def here() -> int:
         return threading.get_ident()
 
@@ -71,7 +71,7 @@ def test_without_a_loop_that_runs_it_makes_one_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
-def test_a_library_that_nobody_has_imported_runs_nothing(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_was_not_imported_runs_nothing(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, library)
 
     assert _async.current_loop() is None

@@ -1,4 +1,4 @@
-"""``session.atomic_update``: a value replaced by what a function makes of it, as if no other request were there."""
+"""``session.atomic_update``: replaces a value by a function's result, as if there were no other requests."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ def increment(count: int) -> int:
     return count + 1
 
 
-def test_it_is_written_at_once_and_returned(sessions: Sessions) -> None:
+def test_an_atomic_update_is_written_at_once_and_returned(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
 
@@ -39,14 +39,16 @@ def test_it_is_written_at_once_and_returned(sessions: Sessions) -> None:
     assert not session.modified
 
 
-def test_what_is_absent_is_the_default(sessions: Sessions) -> None:
+def test_an_absent_value_is_the_default(sessions: Sessions) -> None:
     session = sessions.resume(begin(sessions, m=1))
 
     assert session.atomic_update("n", increment, default=0) == 1
     assert session.atomic_update("other", lambda value: value) is None
 
 
-def test_it_is_applied_again_to_what_another_request_wrote(sessions: Sessions, table: InterruptedTable) -> None:
+def test_an_atomic_update_is_applied_again_after_another_requests_write(
+    sessions: Sessions, table: InterruptedTable
+) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
     table.before = lambda: sessions.resume(sid).atomic_update("n", lambda n: n + 10)
@@ -70,7 +72,7 @@ def test_other_changes_wait_for_the_response(sessions: Sessions) -> None:
     assert sessions.resume(sid) == {"n": 2, "cart": [1, 2], "m": 5}
 
 
-def test_a_plain_write_of_the_same_key_before_it_is_overtaken(sessions: Sessions) -> None:
+def test_an_atomic_update_supersedes_an_earlier_plain_write_of_the_same_key(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
     session["n"] = 100
@@ -81,7 +83,7 @@ def test_a_plain_write_of_the_same_key_before_it_is_overtaken(sessions: Sessions
     assert sessions.resume(sid) == {"n": 2}
 
 
-def test_a_list_can_be_updated_and_altered_further(sessions: Sessions) -> None:
+def test_an_updated_list_can_be_mutated_further(sessions: Sessions) -> None:
     sid = begin(sessions, log=["a"])
     session = sessions.resume(sid)
 
@@ -93,7 +95,7 @@ def test_a_list_can_be_updated_and_altered_further(sessions: Sessions) -> None:
 
 
 @pytest.mark.parametrize("end", [None, "drop", "ignore"])
-def test_a_session_that_has_no_row_to_write_is_updated_with_the_response(sessions: Sessions, end: str | None) -> None:
+def test_a_session_without_a_row_is_updated_with_the_response(sessions: Sessions, end: str | None) -> None:
     session = sessions.fetch() if end is None else sessions.resume(begin(sessions, n=1))
     if end is not None:
         session.configure(end)
@@ -105,7 +107,7 @@ def test_a_session_that_has_no_row_to_write_is_updated_with_the_response(session
     assert sessions.resume(cookie) == ({"n": 2} if end is None else {} if end == "drop" else {"n": 1})
 
 
-def test_after_the_end_it_is_lost_and_reported(sessions: Sessions, events: list[Event]) -> None:
+def test_an_update_after_the_sessions_end_is_lost_and_reported(sessions: Sessions, events: list[Event]) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
     assert session["n"] == 1
@@ -119,7 +121,7 @@ def test_after_the_end_it_is_lost_and_reported(sessions: Sessions, events: list[
     assert sessions.resume(sid) == {}
 
 
-def test_or_raised_if_so_configured(table: InterruptedTable, clock: FakeClock) -> None:
+def test_a_lost_update_is_raised_if_so_configured(table: InterruptedTable, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", clock=clock, on_lost_write="raise")
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
@@ -151,12 +153,12 @@ def test_a_session_in_its_cookie_cannot_be_updated() -> None:
 
 
 @pytest.mark.parametrize("key", [b"n", ("n",)])
-def test_keys_are_text(sessions: Sessions, key: Any) -> None:
+def test_keys_must_be_text(sessions: Sessions, key: Any) -> None:
     with pytest.raises(TypeError, match="keys are strings"):
         sessions.fetch().atomic_update(key, increment)
 
 
-def test_what_cannot_be_stored_leaves_all_as_it_was(sessions: Sessions) -> None:
+def test_a_value_that_cannot_be_stored_changes_nothing(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
 
     with pytest.raises(TypeError, match="'n'"):
@@ -165,7 +167,7 @@ def test_what_cannot_be_stored_leaves_all_as_it_was(sessions: Sessions) -> None:
     assert sessions.resume(sid) == {"n": 1}
 
 
-def test_a_function_that_fails_leaves_all_as_it_was(sessions: Sessions) -> None:
+def test_a_function_that_fails_changes_nothing(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
 
     with pytest.raises(ZeroDivisionError):
@@ -174,7 +176,7 @@ def test_a_function_that_fails_leaves_all_as_it_was(sessions: Sessions) -> None:
     assert sessions.resume(sid) == {"n": 1}
 
 
-def test_endless_conflicts_end_in_an_error(clock: FakeClock) -> None:
+def test_endless_conflicts_are_an_error(clock: FakeClock) -> None:
     class Contended(MemoryTable):
         def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
             return Replacement.CONFLICT
@@ -186,7 +188,7 @@ def test_endless_conflicts_end_in_an_error(clock: FakeClock) -> None:
         session.atomic_update("n", increment)
 
 
-def test_after_the_headers_a_row_takes_it_and_a_closed_session_does_not(sessions: Sessions) -> None:
+def test_after_the_headers_a_row_accepts_it_and_a_closed_session_does_not(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
     sessions.commit(session)
@@ -212,7 +214,7 @@ def test_no_update_of_many_threads_is_lost(sessions: Sessions) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_in_an_event_loop_it_is_awaited_whatever_the_table(clock: FakeClock, is_async: bool) -> None:
+def test_in_an_event_loop_it_is_awaited_with_any_table(clock: FakeClock, is_async: bool) -> None:
     table = MemoryTable(clock=clock)
     sessions = Sessions(TableStore(as_async(table) if is_async else table), key="sid", clock=clock)
 
@@ -232,7 +234,7 @@ def test_in_an_event_loop_it_is_awaited_whatever_the_table(clock: FakeClock, is_
     assert asyncio.run(requests()) == {"n": 20}
 
 
-def test_a_thread_beside_the_event_loop_may_update_too(clock: FakeClock) -> None:
+def test_a_thread_next_to_the_event_loop_can_update_too(clock: FakeClock) -> None:
     sessions = Sessions(TableStore(as_async(MemoryTable(clock=clock))), key="sid", clock=clock)
 
     async def request() -> Any:
@@ -245,7 +247,7 @@ def test_a_thread_beside_the_event_loop_may_update_too(clock: FakeClock) -> None
     assert asyncio.run(request()) == 2
 
 
-def test_in_the_event_loop_an_async_table_cannot_be_waited_for(clock: FakeClock) -> None:
+def test_in_the_event_loop_an_async_table_needs_await(clock: FakeClock) -> None:
     sessions = Sessions(TableStore(as_async(MemoryTable(clock=clock))), key="sid", clock=clock)
 
     with pytest.raises(ConfigurationError, match="is async, which this adapter cannot use"):

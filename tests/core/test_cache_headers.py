@@ -1,4 +1,4 @@
-"""Which responses caches may keep, and how Cache-Control is read."""
+"""Test which responses caches may keep, and how Cache-Control is parsed."""
 
 import logging
 
@@ -23,18 +23,18 @@ from holdall._cache_headers import CacheHeaders, cache_headers, merged_cache_con
         ("s-maxage=0, private, max-age=3", "private, max-age=3"),
         ("no-store, public", "no-store"),
         ("public=1", "private"),
-        # What is said of single header fields only is no ban on the response.
+        # A directive for single header fields does not forbid caching the response.
         ('private="set-cookie, x", max-age=1', "private, max-age=1"),
         ('no-cache="a, public"', 'private, no-cache="a, public"'),
         ('ext="a\\", public", public', 'private, ext="a\\", public"'),
-        # A cache that knows must-understand does not look at no-store.
+        # A cache that understands must-understand ignores no-store.
         ("no-store, must-understand", "private, no-store, must-understand"),
         ("no-store, must-understand, private", None),
         ("private", None),
         ("Private, max-age=60", None),
         ("no-store", None),
         ("no-store, no-cache, must-revalidate, max-age=0", None),
-        # Malformed: caches differ in what they make of it.
+        # Malformed: caches interpret this differently.
         ('private="x', "private"),
         ("public; max-age=60", "private"),
         ("max-age=60 public", "private"),
@@ -43,17 +43,17 @@ from holdall._cache_headers import CacheHeaders, cache_headers, merged_cache_con
         ("pub\N{LATIN SMALL LETTER U WITH DIAERESIS}lic", "private"),
     ],
 )
-def test_a_response_that_sets_a_cookie(present: str | None, expected: str | None) -> None:
+def test_a_response_that_sets_a_cookie_is_private(present: str | None, expected: str | None) -> None:
     assert merged_cache_control(present, sets_cookie=True, allow_public=False) == expected
 
 
 @pytest.mark.parametrize(("present", "expected"), [(None, "no-store"), ("public", None), ('"', None)])
-def test_one_that_may_be_public_stands_as_it_is(present: str | None, expected: str | None) -> None:
+def test_a_response_that_may_be_public_is_unchanged(present: str | None, expected: str | None) -> None:
     assert merged_cache_control(present, sets_cookie=True, allow_public=True) == expected
 
 
 @pytest.mark.parametrize("present", [None, "public"])
-def test_one_that_sets_none_stands_as_it_is(present: str | None) -> None:
+def test_a_response_that_sets_no_cookie_is_unchanged(present: str | None) -> None:
     assert merged_cache_control(present, sets_cookie=False, allow_public=False) is None
 
 
@@ -84,14 +84,14 @@ def test_one_that_sets_none_stands_as_it_is(present: str | None) -> None:
         ),
     ],
 )
-def test_headers_that_tell_caches_something(headers: list[tuple[str, str]], expected: CacheHeaders) -> None:
+def test_other_headers_for_caches_are_handled(headers: list[tuple[str, str]], expected: CacheHeaders) -> None:
     assert cache_headers(headers, sets_cookie=True, allow_public=False) == expected
     unchanged = CacheHeaders(None, frozenset(), was_public=False)
     assert cache_headers(headers, sets_cookie=False, allow_public=False) == unchanged
     assert not cache_headers(headers, sets_cookie=True, allow_public=True).removed
 
 
-def test_a_route_is_named_once_and_only_so_many(
+def test_a_route_is_named_once_and_the_number_of_routes_is_limited(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "warned", set())

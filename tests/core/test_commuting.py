@@ -21,7 +21,7 @@ HERE, GONE, NEW = ROWS
 
 
 def steps_at(table: MemoryTable, clock: FakeClock) -> dict[str, Step]:
-    """Return steps of each kind, at rows that are there, have gone, or are yet to come."""
+    """Return steps of each kind, on rows that exist, have gone, or are yet to come."""
     tombstone = Tombstone(clock() + DAY, b"next")
     return {
         f"{name} {ROWS.index(digest)}": step
@@ -38,7 +38,7 @@ def steps_at(table: MemoryTable, clock: FakeClock) -> dict[str, Step]:
 
 
 def taken(*names: str) -> tuple[dict[str, Any], list[Any]]:
-    """Take steps in this order; return what each is told, and the rows that are then left."""
+    """Take steps in this order; return each one's answer, and the rows that are left."""
     clock = FakeClock()
     table = MemoryTable(clock=clock)
     table.insert(HERE, new_row(clock, principal="ada"))
@@ -48,7 +48,7 @@ def taken(*names: str) -> tuple[dict[str, Any], list[Any]]:
     return told, [table.read(digest) for digest in ROWS] + [sorted(table.find("ada"))]
 
 
-def test_steps_that_can_change_places_come_to_the_same_in_either_order() -> None:
+def test_commuting_steps_have_the_same_result_in_either_order() -> None:
     clock = FakeClock()
     steps = steps_at(MemoryTable(clock=clock), clock)
     pairs = list(combinations(steps, 2))

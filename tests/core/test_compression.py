@@ -1,4 +1,4 @@
-"""Cookies that are compressed where that makes them shorter, if the application asks for it."""
+"""Cookies that are compressed if that makes them shorter, on request."""
 
 import zlib
 from base64 import urlsafe_b64decode
@@ -29,7 +29,7 @@ def version(cookie: str) -> int:
 
 
 def anything(random: Random, depth: int = 0) -> Any:
-    """Return a value as applications store it: names that come again, numbers, noise and long text."""
+    """Return a value like applications store: repeated names, numbers, noise and long text."""
     match random.randrange(8 if depth < 3 else 6):
         case 0:
             return random.choice(["", "dark", "Zoë", "日本 🧳", "apples and pears " * random.randrange(20)])
@@ -74,7 +74,7 @@ def test_ten_thousand_random_sessions_come_back_and_none_gets_longer() -> None:
 
 
 @BOTH
-def test_it_is_marked_in_the_version_and_off_by_default(encrypt: bool) -> None:
+def test_compression_is_marked_in_the_version_and_off_by_default(encrypt: bool) -> None:
     sealed = record({"cart": CART})
     plain = NativeFormat(SECRET, encrypt=encrypt).seal(sealed, key="_shop")
     packed = NativeFormat(SECRET, encrypt=encrypt, compress=True).seal(sealed, key="_shop")
@@ -99,7 +99,7 @@ def test_it_is_marked_in_the_version_and_off_by_default(encrypt: bool) -> None:
     ],
     ids=["short", "long", "hexadecimal", "noise", "the largest", "larger", "empty"],
 )
-def test_what_is_worth_it_is_compressed(data: dict[str, Any], is_compressed: bool) -> None:
+def test_large_repetitive_data_is_compressed(data: dict[str, Any], is_compressed: bool) -> None:
     format = NativeFormat(SECRET, compress=True)
     cookie = format.seal(record(data), key="_shop")
 
@@ -107,7 +107,7 @@ def test_what_is_worth_it_is_compressed(data: dict[str, Any], is_compressed: boo
     assert format.open(cookie, key="_shop") == record(data)
 
 
-def test_the_mark_of_an_ended_session_stays_as_it_is() -> None:
+def test_the_mark_of_an_ended_session_is_unchanged() -> None:
     format = NativeFormat(SECRET, compress=True)
     mark = record({})._replace(ended=True)
 
@@ -115,7 +115,7 @@ def test_the_mark_of_an_ended_session_stays_as_it_is() -> None:
 
 
 @BOTH
-def test_every_flipped_bit_closes_it(encrypt: bool) -> None:
+def test_every_flipped_bit_invalidates_a_compressed_cookie(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt, compress=True)
     token = from_text(format.seal(record({"cart": CART[:10]}), key="_shop"))
     assert token is not None
@@ -128,7 +128,7 @@ def test_every_flipped_bit_closes_it(encrypt: bool) -> None:
 
 
 @BOTH
-def test_one_version_does_not_pass_for_the_other(encrypt: bool) -> None:
+def test_one_version_cannot_be_passed_off_as_the_other(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt, compress=True)
     for data in ({"n": 1}, {"cart": CART}):
         token = from_text(format.seal(record(data), key="_shop")) or b""
@@ -151,7 +151,7 @@ def deflated(payload: bytes) -> bytes:
 
 
 @BOTH
-def test_an_authentic_bomb_is_refused_before_it_grows(encrypt: bool) -> None:
+def test_an_authentic_bomb_is_refused_before_it_expands(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt)
     fits, larger, huge = (b'{"n":"' + b"a" * size + b'"}' for size in (2**16 - 8, 2**16 - 7, 3_000_000))
 
@@ -169,7 +169,7 @@ def test_an_authentic_bomb_is_refused_before_it_grows(encrypt: bool) -> None:
     [b"", b"\x03", b"{}", deflated(b""), deflated(b"not JSON"), deflated(b'{"n":1}')[:-1], zlib.compress(b'{"n":1}')],
     ids=["nothing", "a block without an end", "plain", "of nothing", "no session", "cut", "with a header"],
 )
-def test_what_is_not_deflate_or_no_session_is_refused(packed: bytes) -> None:
+def test_an_invalid_stream_or_session_is_refused(packed: bytes) -> None:
     format = NativeFormat(SECRET, encrypt=False)
 
     assert format.open(sealed_by_hand(format, packed), key="_shop") is None
@@ -191,13 +191,13 @@ def test_a_cart_of_a_hundred_lines_fits() -> None:
                 sessions.commit(session)
 
 
-def test_other_formats_decide_by_themselves() -> None:
+def test_other_formats_do_not_take_the_option() -> None:
     with pytest.raises(ConfigurationError, match='format="flask" does not take compress'):
         Sessions("cookie", key="sid", secret_key_base=SECRET, format="flask", compress=True)
 
 
 @BOTH
-def test_the_command_says_what_it_is(encrypt: bool) -> None:
+def test_the_command_recognizes_a_compressed_cookie(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt, compress=True)
     cookie = format.seal(record({"cart": CART}), key="sid")
 
@@ -212,10 +212,10 @@ def test_the_command_says_what_it_is(encrypt: bool) -> None:
 
 
 def shortest(format: NativeFormat, secret: str, known: str) -> set[str]:
-    """Return the guesses of the secret's next character whose cookie is the shortest, for an attacker who adds text."""
+    """Return the guesses of the secret's next character whose cookie is shortest, for an attacker who adds text."""
     lengths = {}
     for guess in "0123456789abcdef":
-        # What is stored besides moves the length across the next step of base64.
+        # Other stored data moves the length across the next step of base64.
         padded = [
             {"token": secret, "next": f'token":"{known}{guess}' * 3, "name": "Ada Example " * 5, "more": "#" * more}
             for more in range(3)
@@ -224,7 +224,7 @@ def shortest(format: NativeFormat, secret: str, known: str) -> set[str]:
     return {guess for guess, length in lengths.items() if length == min(lengths.values())}
 
 
-def test_by_its_length_a_secret_beside_chosen_text_can_be_guessed() -> None:
+def test_a_secret_next_to_chosen_text_can_be_guessed_from_the_length() -> None:
     guessed = dict.fromkeys((True, False), 0)
     for compress in guessed:
         format = NativeFormat(SECRET, compress=compress)

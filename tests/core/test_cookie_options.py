@@ -22,7 +22,7 @@ def sessions(options_of: OptionsOf, **options: object) -> Sessions:
         ("", ""),
     ],
 )
-def test_the_host_is_named_as_cookies_name_it(host: str | list[str], seen: str) -> None:
+def test_the_host_is_given_in_cookie_syntax(host: str | list[str], seen: str) -> None:
     asked: list[tuple[str, str]] = []
 
     def options_of(request: CookieRequest) -> CookieOptions:
@@ -35,7 +35,7 @@ def test_the_host_is_named_as_cookies_name_it(host: str | list[str], seen: str) 
     assert asked == [(seen, "")]
 
 
-def test_they_are_laid_over_those_of_all_cookies_and_checked_once() -> None:
+def test_the_returned_options_override_those_of_all_cookies_and_are_checked_once() -> None:
     kept = sessions(lambda request: {"domain": request.host}, path="/shop", http_only=False)
     group = SessionGroup(kept, form="sync")
 
@@ -48,7 +48,7 @@ def test_they_are_laid_over_those_of_all_cookies_and_checked_once() -> None:
     assert line("b.example") == "path=/shop; domain=b.example; SameSite=Lax"
 
 
-def test_what_the_cookie_was_before_has_the_options_too() -> None:
+def test_the_old_cookies_expiry_has_the_options_too() -> None:
     kept = sessions(lambda request: {"domain": request.host}, old_keys=["old"])
     group = SessionGroup(kept, form="sync")
     value = kept.fetch()
@@ -62,7 +62,7 @@ def test_what_the_cookie_was_before_has_the_options_too() -> None:
     assert expired == ["a.example"] * len(expired)
 
 
-def test_outside_of_a_request_there_are_only_cookies_to_ask_for() -> None:
+def test_outside_a_request_only_the_cookies_are_available() -> None:
     asked: list[tuple[str, str]] = []
 
     def options_of(request: CookieRequest) -> CookieOptions:
@@ -80,12 +80,12 @@ def test_outside_of_a_request_there_are_only_cookies_to_ask_for() -> None:
     ("options", "message"),
     [({"key": "other"}, "cookie_options= returned key"), ({"path": "shop"}, "a path begins with '/'")],
 )
-def test_what_cannot_be_used_is_an_error_when_it_is_asked_for(options: CookieOptions, message: str) -> None:
+def test_an_invalid_result_is_an_error_when_it_is_returned(options: CookieOptions, message: str) -> None:
     session = sessions(lambda request: options).fetch()
 
     with pytest.raises(ConfigurationError, match=message):
         session["n"] = 1
 
 
-def test_the_request_is_not_shown() -> None:
+def test_the_repr_hides_the_request() -> None:
     assert "secret" not in repr(CookieRequest(lambda name: "secret", https=True))

@@ -22,7 +22,7 @@ FORMAT = FlaskFormat(SECRET)
 
 @pytest.fixture
 def old(clock: FakeClock) -> str:
-    """A cookie of another library, in which 7 is logged in."""
+    """Return a cookie of another library, in which user 7 is logged in."""
     theirs = Sessions(CookieStore(FlaskFormat(SECRET, clock=clock)), key="sid", clock=clock)
     session = theirs.fetch()
     session["user"] = 7
@@ -47,7 +47,7 @@ def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> No
     assert ("old_cookie", "flask") in [(event.name, event.reason) for event in events]
 
 
-def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeClock) -> None:
+def test_a_session_moves_once_however_often_the_old_cookie_is_sent(old: str, clock: FakeClock) -> None:
     store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     _, new = moved(old, sessions)
@@ -63,7 +63,7 @@ def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeC
     assert moved(old, sessions) == ({}, None)
 
 
-def test_what_was_moved_stays_ended_when_everybodys_sessions_are(old: str, clock: FakeClock) -> None:
+def test_a_moved_session_stays_ended_after_revoke_all(old: str, clock: FakeClock) -> None:
     store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     moved(old, sessions)
@@ -72,14 +72,14 @@ def test_what_was_moved_stays_ended_when_everybodys_sessions_are(old: str, clock
     assert moved(old, sessions) == ({}, None)
 
 
-def test_the_old_cookie_ends_in_its_time(old: str, clock: FakeClock) -> None:
+def test_the_old_cookie_expires_at_its_own_time(old: str, clock: FakeClock) -> None:
     store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
     clock.advance(timedelta(days=7))
 
     assert moved(old, Sessions(store, key="sid", clock=clock)) == ({}, None)
 
 
-def test_it_moves_into_async_tables_too(old: str, clock: FakeClock) -> None:
+def test_a_session_moves_into_async_tables_too(old: str, clock: FakeClock) -> None:
     table = as_async(MemoryTable(clock=clock))
     store = MigratingStore(TableStore(table), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
@@ -98,14 +98,14 @@ def test_it_moves_into_async_tables_too(old: str, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("cookie", ["", "rubbish", "x" * (MAX_COOKIE_BYTES + 1)], ids=["empty", "rubbish", "long"])
-def test_other_cookies_hold_nothing(cookie: str, clock: FakeClock) -> None:
+def test_other_cookies_contain_no_session(cookie: str, clock: FakeClock) -> None:
     store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
 
     assert moved(cookie, Sessions(store, key="sid", clock=clock)) == ({}, None)
 
 
 @pytest.mark.parametrize(("key", "opens"), [("_shop", True), ("sid", False)])
-def test_our_own_cookies_open_under_the_name_that_they_were_made_under(key: str, opens: bool, clock: FakeClock) -> None:
+def test_our_own_cookies_open_under_their_original_name(key: str, opens: bool, clock: FakeClock) -> None:
     format = NativeFormat(SECRET)
     cookies = Sessions(CookieStore(format), key="_shop", clock=clock)
     session = cookies.fetch()
@@ -118,7 +118,7 @@ def test_our_own_cookies_open_under_the_name_that_they_were_made_under(key: str,
 
 
 class CountingTable(MemoryTable):
-    """Counts what is asked of it."""
+    """A table that counts its reads."""
 
     reads = 0
 
@@ -128,7 +128,7 @@ class CountingTable(MemoryTable):
 
 
 class CountingSource(CookieSource):
-    """Takes any cookie for its own, and counts what is asked of it."""
+    """A source that claims any cookie, and counts its calls."""
 
     reads = 0
 
@@ -144,7 +144,7 @@ class CountingSource(CookieSource):
     ("sources", "number", "table_reads", "source_reads"),
     [(0, 4, 4, 0), (0, 5, 0, 0), (0, 1000, 0, 0), (1, 4, 8, 4), (2, 4, 8, 8), (2, 5, 0, 0), (2, 1000, 0, 0)],
 )
-def test_one_request_costs_few_reads_whatever_cookies_it_brings(
+def test_one_request_costs_few_reads_whatever_cookies_it_sends(
     sources: int, number: int, table_reads: int, source_reads: int, clock: FakeClock
 ) -> None:
     table = CountingTable(clock=clock)

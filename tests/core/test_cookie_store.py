@@ -34,7 +34,7 @@ def rotated(clock: FakeClock) -> Sessions:
 
 
 @pytest.mark.parametrize("format", [NEW, OLD, VERY_OLD])
-def test_each_format_of_the_rotation_is_read_and_by_reading_none_is_sent(
+def test_each_format_of_the_rotation_is_read_and_reading_sends_nothing(
     visit: Callable[[Sessions], Any], clock: FakeClock, format: Format
 ) -> None:
     visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD, VERY_OLD]), key="_shop", clock=clock))
@@ -45,7 +45,7 @@ def test_each_format_of_the_rotation_is_read_and_by_reading_none_is_sent(
 
 
 @pytest.mark.parametrize("format", [NEW, OLD, VERY_OLD])
-def test_cve_2025_47278_what_is_written_is_sealed_with_the_newest_key(
+def test_cve_2025_47278_a_write_is_sealed_with_the_newest_key(
     visit: Callable[[Sessions], Any], rotated: Sessions, clock: FakeClock, format: Format
 ) -> None:
     visitor = visit(rotated)
@@ -69,7 +69,7 @@ def test_cve_2025_47278_a_new_session_is_sealed_with_the_newest_key(
     assert NEW.open(visitor.browser["_shop"], key="_shop") is not None
 
 
-def test_a_session_of_another_library_whose_owner_is_no_text_is_none(clock: FakeClock) -> None:
+def test_another_librarys_session_whose_principal_is_not_text_is_rejected(clock: FakeClock) -> None:
     events: list[Event] = []
     theirs = FlaskFormat(FORMER, clock=clock)
     cookie = theirs.seal(record_of({"user": "ada\ud800"}), key="_shop")
@@ -80,7 +80,7 @@ def test_a_session_of_another_library_whose_owner_is_no_text_is_none(clock: Fake
     assert events == [Event("rejected", "_shop", "its principal is not valid text")]
 
 
-def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
+def test_rewrite_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
     visit: Callable[[Sessions], Any], clock: FakeClock
 ) -> None:
     visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD], rewrite_on="read"), key="_shop", clock=clock))
@@ -94,13 +94,13 @@ def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
     assert visitor.set_cookies == []
 
 
-def test_upgrade_is_on_write_or_on_read() -> None:
+def test_rewrite_is_on_write_or_on_read() -> None:
     with pytest.raises(ConfigurationError, match="rewrite_on='always' is neither 'write' nor 'read'"):
         CookieStore(NEW, rewrite_on="always")  # type: ignore[arg-type]  # on purpose
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))])
-def test_from_a_set_time_on_only_the_first_format_is_read(
+def test_only_the_first_format_is_read_after_read_old_until(
     visit: Callable[[Sessions], Any], clock: FakeClock, zone: timezone
 ) -> None:
     until = (clock() + timedelta(hours=1)).astimezone(zone)
@@ -115,7 +115,7 @@ def test_from_a_set_time_on_only_the_first_format_is_read(
     assert [sessions.resume(cookie) for cookie in (old, new)] == [{}, {"user": 7}]
 
 
-def test_a_former_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions], Any], clock: FakeClock) -> None:
+def test_an_old_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions], Any], clock: FakeClock) -> None:
     sessions = Sessions(
         "cookie",
         key="_shop",
@@ -132,7 +132,7 @@ def test_a_former_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions]
 
 
 @pytest.mark.parametrize("until", [datetime(2027, 1, 31), "2027-01-31", 1801353600])  # noqa: DTZ001  # on purpose
-def test_a_time_without_its_zone_is_no_end(until: Any) -> None:
+def test_a_time_without_its_zone_is_refused(until: Any) -> None:
     with pytest.raises(
         ConfigurationError, match=r"read_old_until=.* is not a datetime with a time zone, such as datetime"
     ):
@@ -162,9 +162,7 @@ def test_each_request_that_needed_another_format_is_counted_once(
     ]
 
 
-def test_a_copy_that_is_left_in_another_format_is_not_counted_where_the_newer_one_is_not(
-    visit: Callable[[Sessions], Any], clock: FakeClock
-) -> None:
+def test_a_leftover_copy_in_another_format_is_not_counted(visit: Callable[[Sessions], Any], clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = Sessions(CookieStore(NEW, also_read=[OLD]), key="_shop", clock=clock, on_event=events.append)
     visitor = visit(sessions)
@@ -180,7 +178,7 @@ def test_a_copy_that_is_left_in_another_format_is_not_counted_where_the_newer_on
     assert events == []
 
 
-def test_cve_2026_39324_what_no_format_opens_is_never_read_in_the_clear(rotated: Sessions) -> None:
+def test_cve_2026_39324_a_cookie_that_no_format_opens_is_never_read_unverified(rotated: Sessions) -> None:
     signed = NativeFormat(SECRET, encrypt=False)
     record = NEW.open(NEW.seal(record_of({"user": 7}), key="_shop"), key="_shop")
     assert record is not None
@@ -200,7 +198,7 @@ def test_a_format_that_opens_nothing_leaves_no_session() -> None:
     )
 
 
-def test_the_name_for_logs_stays_while_the_session_is_written_and_changes_with_a_renewal(
+def test_the_log_id_stays_across_writes_and_changes_with_a_renewal(
     visit: Callable[[Sessions], Any], rotated: Sessions
 ) -> None:
     visitor, names = visit(rotated), []

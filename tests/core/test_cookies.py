@@ -1,4 +1,4 @@
-"""The Cookie header in, the Set-Cookie header out."""
+"""Parsing the Cookie header, and writing the Set-Cookie header."""
 
 import re
 from dataclasses import FrozenInstanceError
@@ -31,7 +31,7 @@ NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 
 
-# Finding ours.
+# Finding our cookie.
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
         ("_shop =a", ["a"]),
         ("_shop; _shop=a", ["a"]),
         ("_shop=_shop=a", ["_shop=a"]),
-        # Unicode's spaces and control characters are no spaces in HTTP.
+        # Unicode's spaces and control characters are not spaces in HTTP.
         ("\xa0_shop=a; \x0b_shop=b; _shop\xa0=c; \u2003_shop=d; \x85_shop=e; \x1c_shop=f", []),
         ("_shop=a\xa0; _shop=\x0ba", ["a\xa0", "\x0ba"]),
         ("_shop=\u2003a\xa0", ["\u2003a\xa0"]),
@@ -82,7 +82,7 @@ SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
         ("x=1,_shop=a; y=2,_shop=b", ["a", "b"]),
         (",_shop=a", ["a"]),
         ("_shop=a,", ["a"]),
-        # What another cookie holds counts for nothing beside a cookie of our own, and in quotes for nothing at all.
+        # Text inside another cookie's value does not count next to our own cookie, and never counts inside quotes.
         ("x=1,_shop=evil; _shop=a", ["a"]),
         ("_shop=a; x=1,_shop=evil", ["a"]),
         (",_shop=evil; _shop=a", ["a"]),
@@ -115,10 +115,10 @@ def test_a_nameless_cookie_that_mimics_ours_is_not_ours() -> None:
 
 
 @pytest.mark.parametrize("key", ["__Host-sid", "__Secure-sid", "__Http-sid", "__Host-Http-sid"])
-def test_behind_a_comma_no_cookie_has_a_prefix(key: str) -> None:
+def test_a_cookie_after_a_comma_cannot_have_a_prefix(key: str) -> None:
     find = cookie_finder(key)
 
-    # A browser lets any host and script set x, and nobody but us set ours.
+    # A browser lets any host or script set x, but only our host set our cookie.
     assert find(f"x=1,{key}=evil") == find(f"x=1, {key}=evil; y=2") == find(f",{key}=evil") == []
     assert find(f'x="1; y=2,{key}=evil"') == find(f"$Version=1,{key}=evil") == []
     assert find(f"{key}=ours; x=1,{key}=evil") == ["ours"]
@@ -126,8 +126,8 @@ def test_behind_a_comma_no_cookie_has_a_prefix(key: str) -> None:
     assert find(f"{key}=older,{key}=newer") == ["older", "newer"]
 
 
-def test_a_quote_that_is_not_closed_reaches_over_no_semicolon() -> None:
-    # As a browser sends two cookies, of which another host has set the first and the last.
+def test_an_unclosed_quote_does_not_extend_past_a_semicolon() -> None:
+    # As a browser sends cookies of which another host has set the first and the last.
     assert cookie_finder("__Host-sid")('x="1; __Host-sid=ours; y=2"') == ["ours"]
 
 
@@ -148,7 +148,7 @@ FORMATS = {
     "header", ["_shop={}", 'a=1; _shop="{}"', "a=1,_shop={},b=2", 'a="1", _shop="{}", b=2', "_shop = {} ; b=2"]
 )
 @pytest.mark.parametrize("length", range(4))
-def test_what_any_format_seals_is_found_however_it_is_written(format: Format, header: str, length: int) -> None:
+def test_a_cookie_sealed_by_any_format_is_found_in_any_notation(format: Format, header: str, length: int) -> None:
     data = {"text": "\xff~>?" * length, "n": [1, None]}
     value = format.seal(Record(data, NOON, NOON + 7 * 24 * 60 * 60, "0123456789abcdef"), key="_shop")
 
@@ -157,11 +157,11 @@ def test_what_any_format_seals_is_found_however_it_is_written(format: Format, he
     assert cookie_finder("_shop")(header.format(value)) == [value]
 
 
-def test_a_name_is_no_pattern() -> None:
+def test_a_name_is_not_a_pattern() -> None:
     assert cookie_finder("a.b*c|d")("aXbbc=1; d=2; a.b*c|d=3") == ["3"]
 
 
-def test_what_came_under_an_old_name_stands_behind_what_came_under_the_present_one() -> None:
+def test_cookies_under_an_old_name_come_after_those_under_the_present_one() -> None:
     find = cookie_finder("_shop", ["_new", "_old", "_shop", "_old"])
 
     assert find("_old=a; _shop=b; x_old=c; _new=d; _old=e") == [
@@ -236,9 +236,7 @@ def test_a_long_header_is_searched_in_one_pass() -> None:
         ({"max_age": True}, "not a number of whole seconds"),
     ],
 )
-def test_what_a_browser_would_refuse_is_refused_first_and_says_what_to_do(
-    options: dict[str, Any], message: str
-) -> None:
+def test_options_that_a_browser_would_refuse_are_refused_with_a_hint(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         CookieAttributes(**{"key": "_shop", **options})
 
@@ -258,7 +256,7 @@ def test_what_a_browser_would_refuse_is_refused_first_and_says_what_to_do(
         {"same_site": None},
     ],
 )
-def test_what_a_browser_keeps_is_taken(options: dict[str, Any]) -> None:
+def test_options_that_a_browser_accepts_are_accepted(options: dict[str, Any]) -> None:
     attributes = CookieAttributes(**{"key": "_shop", **options})
 
     assert attributes.key in str(SetCookie("v", attributes, https=True, now=NOON))
@@ -273,7 +271,7 @@ def test_same_site_may_be_written_in_any_case() -> None:
     assert CookieAttributes("_shop", same_site="strict").same_site == "Strict"  # type: ignore[arg-type]  # on purpose
 
 
-def test_changes_are_laid_over_and_checked_again() -> None:
+def test_changes_are_merged_and_checked_again() -> None:
     attributes = CookieAttributes("_shop", domain="example.org")
 
     changed = attributes.changed({"path": "/admin"})
@@ -294,7 +292,7 @@ def test_changes_are_laid_over_and_checked_again() -> None:
         ({}, {"partitioned": True, "secure": True}, False),
     ],
 )
-def test_a_browser_tells_cookies_apart_by_their_place(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+def test_a_browser_distinguishes_cookies_by_their_place(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
     places = [CookieAttributes("_shop", **options).place for options in (one, other)]
 
     assert (places[0] == places[1]) is same
@@ -305,14 +303,14 @@ def test_attributes_are_frozen() -> None:
         CookieAttributes("_shop").path = "/admin"  # type: ignore[misc]  # on purpose
 
 
-def test_check_key_gives_a_good_name_back() -> None:
+def test_check_key_returns_a_valid_name() -> None:
     assert check_key("!#$%&'*+-.^_`|~09AZaz") == "!#$%&'*+-.^_`|~09AZaz"
 
 
-# Setting it.
+# Setting the cookie.
 
 
-def test_it_is_written_as_plug_does() -> None:
+def test_a_cookie_is_written_as_in_plug() -> None:
     attributes = CookieAttributes(
         "_shop",
         domain="example.org",
@@ -332,7 +330,7 @@ def test_it_is_written_as_plug_does() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_a_time_is_said_as_http_has_it(now: int) -> None:
+def test_a_time_is_written_in_http_format(now: int) -> None:
     line = str(SetCookie("value", CookieAttributes("_shop"), https=False, now=now, max_age=0))
 
     assert f"; expires={format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)}; " in line
@@ -357,7 +355,7 @@ def test_secure_auto_follows_the_scheme(secure: Any, https: bool, is_secure: boo
 
 
 @pytest.mark.parametrize("options", [{"key": "__Host-doubted"}, {"key": "doubted", "secure": True}])
-def test_of_a_secure_cookie_that_goes_by_http_the_log_tells_once(
+def test_a_secure_cookie_sent_over_http_is_logged_once(
     options: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     attributes = CookieAttributes(**options)
@@ -371,7 +369,7 @@ def test_of_a_secure_cookie_that_goes_by_http_the_log_tells_once(
     assert "X-Forwarded-Proto" in record.getMessage()
 
 
-def test_a_cookie_that_is_secure_as_the_request_is_raises_no_doubt(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cookie_whose_secure_follows_the_request_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     for https in (True, False):
         SetCookie("value", CookieAttributes("undoubted"), https=https, now=NOON)
 
@@ -380,7 +378,7 @@ def test_a_cookie_that_is_secure_as_the_request_is_raises_no_doubt(caplog: pytes
 
 @pytest.mark.parametrize("host", ["shop.example", "192.0.2.1:8000", "localhost.example", "[2001:db8::1]:80", "127.1.x"])
 @pytest.mark.parametrize("options", [{"https": False}, {"https": True, "secure": False}])
-def test_of_a_login_without_secure_the_log_tells_once(
+def test_a_login_without_secure_is_logged_once(
     host: str, options: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     https, key = options["https"], f"login-{token_hex(4)}"
@@ -411,7 +409,7 @@ def test_of_a_login_without_secure_the_log_tells_once(
         ("[::1", False, True),
     ],
 )
-def test_of_no_other_cookie_it_does(
+def test_no_other_cookie_is_logged(
     host: str | None, https: bool, login: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     attributes = CookieAttributes(f"no-login-{token_hex(4)}")
@@ -438,7 +436,7 @@ def test_an_age_over_400_days_is_cut_as_browsers_do() -> None:
     assert cookie.expires == NOON + 400 * 24 * 60 * 60
 
 
-def test_a_deletion_carries_the_same_attributes_and_no_max_age_of_its_own() -> None:
+def test_a_deletion_carries_the_same_attributes_with_max_age_0() -> None:
     attributes = CookieAttributes("__Secure-sid", domain="example.org", path="/a", max_age=3600, extra="Priority=High")
 
     cookie = SetCookie(None, attributes, https=False, now=NOON, max_age=3600)
@@ -473,14 +471,14 @@ def commit_cookie_of(length: int) -> tuple[str, list[str]]:
     return commit(extra="z" * (length - len(without) - len("; ")))
 
 
-def test_4096_bytes_pass() -> None:
+def test_4096_bytes_are_accepted() -> None:
     line, events = commit_cookie_of(4096)
 
     assert len(line) == MAX_COOKIE_BYTES == 4096
     assert events == ["created"]
 
 
-def test_4097_bytes_are_refused_and_the_largest_keys_named() -> None:
+def test_4097_bytes_are_refused_and_the_largest_keys_are_named() -> None:
     message = (
         r"would have 4097 bytes, and browsers keep 4096\. The largest of its keys: "
         r"'cart' \(about 2004 bytes\), 'name' \(about 302 bytes\), 'lang' \(about 4 bytes\)\. "
@@ -508,7 +506,7 @@ def test_after_an_overflow_the_session_can_be_cleared_and_sent() -> None:
     assert "x" not in events[0].reason
 
 
-def test_nobody_makes_us_open_a_cookie_longer_than_we_send() -> None:
+def test_a_cookie_longer_than_we_send_is_not_opened() -> None:
     store = CookieStore(NativeFormat(SECRET))
 
     assert store.get("A" * 4097, key="_shop") == store.get("A" * 4096, key="_shop") == NotFound("unreadable")

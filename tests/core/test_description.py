@@ -1,4 +1,4 @@
-"""What a configuration says that it promises."""
+"""The guarantees that a configuration reports."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def value(sessions: Sessions, name: str) -> str:
     return next(topic.value for topic in sessions.describe().topics if topic.name == name)
 
 
-def test_the_best_configuration_lacks_nothing_but_a_level_that_it_did_not_ask_for() -> None:
+def test_the_best_configuration_lacks_only_levels_that_it_did_not_choose() -> None:
     description = in_table(**AAL2).describe()
 
     assert set(description.lacks) == {"NIST 2.3.3"}
@@ -54,7 +54,7 @@ def test_no_line_is_both_met_and_not_met() -> None:
         (in_table(principal_key=None), {"ASVS 7.2.4", "ASVS 7.5.2"}, {"ASVS 7.4.1"}),
     ],
 )
-def test_what_is_met_and_what_is_not(sessions: Sessions, lacks: set[str], meets: set[str]) -> None:
+def test_requirements_that_are_met_and_not_met(sessions: Sessions, lacks: set[str], meets: set[str]) -> None:
     description = sessions.describe()
 
     assert lacks <= set(description.lacks)
@@ -90,7 +90,7 @@ def test_what_is_met_and_what_is_not(sessions: Sessions, lacks: set[str], meets:
         (Sessions(TableStore(MemoryTable(), encrypt=True), key="sid"), "data", "encrypted under the ID alone"),
     ],
 )
-def test_its_words(sessions: Sessions, name: str, words: str) -> None:
+def test_the_wording_of_each_line(sessions: Sessions, name: str, words: str) -> None:
     assert value(sessions, name).startswith(words)
 
 
@@ -110,14 +110,14 @@ def test_sessions_of_an_async_table_are_described_without_a_loop_or_a_server() -
     assert description.store == "AsyncRedisTable"
 
 
-def test_the_place_of_cookies_names_their_tables() -> None:
+def test_the_store_of_cookies_names_their_tables() -> None:
     assert in_cookie(overflow="large").describe().store == "cookies (native), overflowing into MemoryTable"
     assert in_cookie(overflow="large", revocable="large").describe().store == (
         "cookies (native), revocable by MemoryTable, overflowing into MemoryTable"
     )
 
 
-def test_it_is_text_and_data() -> None:
+def test_a_description_is_available_as_text_and_data() -> None:
     description = in_cookie(record_login=True).describe()
 
     assert json.loads(json.dumps(description.as_dict()))["topics"][0]["lacks"]["ASVS 3.3.3"].startswith(

@@ -1,4 +1,4 @@
-"""With the application's secret, write access to the table is not enough to read, forge or change a row."""
+"""Test that with the application's secret, write access to the table is not enough to read, forge or change a row."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +17,7 @@ ANOTHER = "0d4c8e1f6a927b35-9b7e3f50c2d1a864"
 
 
 class Rewritten(MemoryTable):
-    """A table that returns rows as changed by an attacker with write access."""
+    """A table that returns rows as an attacker with write access changed them."""
 
     change: Callable[[Any], Row] | None = None
 
@@ -37,7 +37,7 @@ def made(table: MemoryTable, clock: FakeClock, *, key: str = "sid", **options: A
     return Sessions(store, key=key, principal_key="user", absolute_timeout=timedelta(days=30), clock=clock)
 
 
-def test_a_row_shows_nothing_of_the_session(table: Rewritten, clock: FakeClock) -> None:
+def test_a_row_reveals_nothing_of_the_session(table: Rewritten, clock: FakeClock) -> None:
     cookie = begin(made(table, clock), user=7, note="for nobody else")
 
     row = table.read(digest_of(cookie))
@@ -61,9 +61,7 @@ def test_a_row_shows_nothing_of_the_session(table: Rewritten, clock: FakeClock) 
     ],
     ids=["version", "created", "principal", "no principal", "a bit", "cut off", "in clear", "made up"],
 )
-def test_a_row_that_was_changed_holds_no_session(
-    table: Rewritten, clock: FakeClock, change: Callable[[Row], Row]
-) -> None:
+def test_an_altered_row_holds_no_session(table: Rewritten, clock: FakeClock, change: Callable[[Row], Row]) -> None:
     sessions = made(table, clock)
     cookie = begin(sessions, user=7)
     assert sessions.resume(cookie) == {"user": 7}
@@ -84,8 +82,9 @@ def test_a_row_does_not_open_in_the_place_of_another(table: Rewritten, clock: Fa
     assert sessions.resume(mine) == {}
 
 
-def test_a_row_made_with_an_id_alone_holds_no_session(table: Rewritten, clock: FakeClock) -> None:
-    # Who can write to the table can know an ID of their own, and all that this library does with it.
+def test_a_row_made_with_only_an_id_holds_no_session(table: Rewritten, clock: FakeClock) -> None:
+    # An attacker who can write to the table can know an ID of their own, and everything that this library derives from
+    # it.
     cookie = begin(made(table, clock, secret_key_base=None), user=7)
 
     assert made(table, clock, secret_key_base=None).resume(cookie) == {"user": 7}
@@ -93,13 +92,15 @@ def test_a_row_made_with_an_id_alone_holds_no_session(table: Rewritten, clock: F
 
 
 @pytest.mark.parametrize("options", [{"app_name": "admin"}, {"key": "_admin"}, {"secret_key_base": ANOTHER}], ids=str)
-def test_it_does_not_open_elsewhere(table: Rewritten, clock: FakeClock, options: dict[str, Any]) -> None:
+def test_a_row_does_not_open_in_another_application(
+    table: Rewritten, clock: FakeClock, options: dict[str, Any]
+) -> None:
     cookie = begin(made(table, clock, app_name="shop"), user=7)
 
     assert made(table, clock, **{"app_name": "shop", **options}).resume(cookie) == {}
 
 
-def test_an_old_secret_opens_rows_until_it_is_taken_away(table: Rewritten, clock: FakeClock) -> None:
+def test_an_old_secret_opens_rows_until_it_is_removed(table: Rewritten, clock: FakeClock) -> None:
     cookie = begin(made(table, clock), user=7)
     rotated = made(table, clock, secret_key_base=ANOTHER, fallbacks=[SECRET])
 
@@ -107,13 +108,13 @@ def test_an_old_secret_opens_rows_until_it_is_taken_away(table: Rewritten, clock
     session["n"] = 1
     rotated.commit(session)
 
-    # Written under the new secret, it needs the old one no more.
+    # Once written under the new secret, it no longer needs the old one.
     assert made(table, clock, secret_key_base=ANOTHER).resume(cookie) == {"user": 7, "n": 1}
     assert made(table, clock).resume(cookie) == {}
 
 
 @pytest.mark.parametrize("login", [{"user": 7}, {}], ids=["a login", "a renewal"])
-def test_a_session_of_an_old_name_is_renewed_under_the_present_one(
+def test_a_session_under_an_old_name_is_renewed_under_the_present_one(
     table: Rewritten, clock: FakeClock, login: dict[str, int]
 ) -> None:
     cookie = begin(made(table, clock, key="_old"), n=1)
@@ -133,7 +134,7 @@ def test_a_session_of_an_old_name_is_renewed_under_the_present_one(
     assert renamed.fetch(f"sid={renewed}") == {"n": 1, **login}
 
 
-def test_a_session_outlives_a_change_of_the_principal_key(table: Rewritten, clock: FakeClock) -> None:
+def test_a_session_survives_a_change_of_principal_key(table: Rewritten, clock: FakeClock) -> None:
     cookie = begin(made(table, clock), user=7, account=9)
     changed = Sessions(
         TableStore(table, secret_key_base=SECRET, encrypt=True), key="sid", principal_key="account", clock=clock
@@ -148,7 +149,7 @@ def test_a_session_outlives_a_change_of_the_principal_key(table: Rewritten, cloc
     assert changed.resume(cookie) == {"user": 7, "account": 9, "n": 2}
 
 
-def test_no_row_lives_longer_than_was_sealed_in_it(table: Rewritten, clock: FakeClock) -> None:
+def test_no_row_lives_longer_than_its_sealed_expiry(table: Rewritten, clock: FakeClock) -> None:
     sessions = made(table, clock)
     cookie = begin(sessions, user=7)
     row = table.read(digest_of(cookie))
@@ -172,12 +173,12 @@ def test_rows_that_stay_in_the_process_need_no_secret(clock: FakeClock) -> None:
         TableStore(MemoryTable(clock=clock), secret_key_base="short", encrypt=True)
 
 
-def test_one_fallback_is_given_in_a_list(clock: FakeClock) -> None:
+def test_a_single_fallback_must_be_in_a_list(clock: FakeClock) -> None:
     with pytest.raises(ConfigurationError, match="fallbacks is one secret: pass a list"):
         made(MemoryTable(clock=clock), clock, fallbacks=ANOTHER)
 
 
 @pytest.mark.parametrize("app", ["shop\x1f", "a\0b", "\n", 256 * "a"])
-def test_the_name_of_an_application_is_plain_text(clock: FakeClock, app: str) -> None:
+def test_an_applications_name_must_be_plain_text(clock: FakeClock, app: str) -> None:
     with pytest.raises(ConfigurationError, match="app_name="):
         TableStore(MemoryTable(clock=clock), app_name=app)

@@ -1,4 +1,4 @@
-"""A logout that meets a renewal or a login on its way: every order of the table's operations."""
+"""A logout that races with a renewal or a login, in every order of the table's operations."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,7 +40,7 @@ class _Both:
         self.answers: list[tuple[str, ...]] = []
 
     def seen_after(self, *arrivals: int) -> dict[str, Any]:
-        """Return what the browser's cookie opens when the answers have arrived in this order."""
+        """Return the data behind the browser's cookie when the responses have arrived in this order."""
         browser = Browser(clock=self.clock)
         browser.keep([f"sid={self.cookie}; path=/"])
         for number in arrivals:
@@ -67,7 +67,7 @@ def _in_every_order(begin: dict[str, Any], acts: list[Callable[[Session], Any]])
 @pytest.mark.parametrize(
     "leave", [lambda session: session.configure(drop=True), lambda session: session.logout()], ids=["drop", "logout"]
 )
-def test_whoever_logs_out_while_the_id_is_renewed_is_logged_out_in_every_order(leave: Callable[[Session], Any]) -> None:
+def test_a_logout_during_a_renewal_ends_the_session_in_every_order(leave: Callable[[Session], Any]) -> None:
     renew = lambda session: session.configure(renew=True)  # noqa: E731
     for both in _in_every_order({"user": 7}, [leave, renew]):
         assert all(each.is_tombstone for each in both.table.find(owner("7", "", "sid")))
@@ -81,7 +81,7 @@ def test_a_logout_with_the_cookie_from_before_a_login_leaves_the_login_alone() -
         assert both.seen_after(0, 1).get("user") == 7
 
 
-def test_of_two_logins_at_once_each_answer_logs_in() -> None:
+def test_each_response_of_two_concurrent_logins_logs_in() -> None:
     login = lambda session: session.login(7)  # noqa: E731
     for both in _in_every_order({"cart": 1}, [login, login]):
         assert both.seen_after(0)["user"] == both.seen_after(1)["user"] == 7
@@ -90,7 +90,7 @@ def test_of_two_logins_at_once_each_answer_logs_in() -> None:
 
 
 @pytest.mark.parametrize("first", ["the shorter", "the other"])
-def test_an_expiry_that_was_shortened_meanwhile_stays_short(clock: FakeClock, first: str) -> None:
+def test_an_expiry_shortened_by_another_request_stays_short(clock: FakeClock, first: str) -> None:
     class Limited(Session):
         @staticmethod
         def _lifetime_of(data: Any, usual: Lifetime) -> Lifetime:
@@ -132,11 +132,11 @@ def test_copies_of_one_cookie_are_one_session_and_the_newest_counts(clock: FakeC
         "_shop.e=; path=/",
         "_shop.e=; path=/; domain=example.org",
     ]
-    # The mark that no late response brings it back.
+    # The mark, so that no late response brings it back.
     assert answer[-1].startswith("_shop.h=")
 
 
-def test_another_visitors_session_beside_ours_makes_both_nobodys(clock: FakeClock) -> None:
+def test_another_visitors_cookie_next_to_ours_opens_neither_session(clock: FakeClock) -> None:
     sessions = Sessions("table", table="beside", key="sid", clock=clock)
     cookies = []
     for user in (7, 8):
@@ -148,7 +148,7 @@ def test_another_visitors_session_beside_ours_makes_both_nobodys(clock: FakeCloc
 
 
 @pytest.mark.parametrize(("user", "stays"), [(None, {}), (8, {"user": 7, "cart": 1})])
-def test_of_a_request_that_fails_only_the_end_of_a_login_stands(user: int | None, stays: dict[str, Any]) -> None:
+def test_a_failed_request_keeps_only_the_logout(user: int | None, stays: dict[str, Any]) -> None:
     sessions = Sessions("table", table="failing", key="sid", principal_key="user")
     session = sessions.fetch()
     session.update(user=7, cart=1)
@@ -164,14 +164,14 @@ def test_of_a_request_that_fails_only_the_end_of_a_login_stands(user: int | None
     assert dict(sessions.resume(said.cookie)) == stays
 
 
-def test_an_untouched_session_of_a_body_that_is_still_made_varies_the_answer() -> None:
+def test_an_unread_session_makes_a_streaming_response_vary() -> None:
     sessions = Sessions("table", table="streaming", key="sid")
 
     assert not sessions.commit(sessions.fetch()).vary
     assert sessions.commit(sessions.fetch(), streams=True).vary
 
 
-def test_a_limit_beyond_the_calendar_of_cookies_ends_with_it() -> None:
+def test_a_limit_beyond_the_last_cookie_date_is_cut_to_it() -> None:
     secret = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
     years = 90 * 365 * 24 * 3600
     sessions = Sessions("cookie", key="_shop", secret_key_base=secret, idle_timeout=years, absolute_timeout=years)
@@ -183,7 +183,7 @@ def test_a_limit_beyond_the_calendar_of_cookies_ends_with_it() -> None:
     assert session["user"] == 7
 
 
-def test_a_principal_that_is_no_text_is_refused_before_the_old_id_is_gone() -> None:
+def test_a_principal_that_is_not_text_is_refused_before_the_old_id_is_removed() -> None:
     sessions = Sessions("table", table="no-text", key="sid", principal_key="user")
     session = sessions.fetch()
     session["cart"] = 1
@@ -192,7 +192,7 @@ def test_a_principal_that_is_no_text_is_refused_before_the_old_id_is_gone() -> N
     login = sessions.resume(cookie)
     with pytest.raises(TypeError, match="'user'"):
         login.login("\ud800")
-    # Altered in place it is found out only now.
+    # A mutation in place is noticed only now.
     login["user"] = names = ["ada"]
     names[0] = "7" * 3000
     with pytest.raises(TypeError, match="'user'"):
@@ -201,7 +201,7 @@ def test_a_principal_that_is_no_text_is_refused_before_the_old_id_is_gone() -> N
     assert dict(sessions.resume(cookie)) == {"cart": 1}
 
 
-def test_a_session_that_is_logged_out_while_the_body_is_sent_takes_nothing_more() -> None:
+def test_a_session_logged_out_during_the_body_takes_no_more_changes() -> None:
     sessions = Sessions("table", table="late-logout", key="sid")
     session = sessions.fetch()
     session["cart"] = 1

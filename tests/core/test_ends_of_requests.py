@@ -1,4 +1,4 @@
-"""What is left of a session when a request fails, comes late, or meets a table that fails."""
+"""What remains of a session when a request fails, is late, or its table fails."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
 
 class Table(MemoryTable):
-    """A table that can fail, refuse, or damage."""
+    """A table that can fail, refuse, or damage rows."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -24,7 +24,7 @@ class Table(MemoryTable):
 
     def touch(self, digest: bytes, *times: Any, **options: Any) -> bool:
         if "touch" in self.failing:
-            reason = "the table is away"
+            reason = "the table is down"
             raise StoreError(reason)
         return super().touch(digest, *times, **options)
 
@@ -33,7 +33,7 @@ class Table(MemoryTable):
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         if "update" in self.failing:
-            reason = "the table is away"
+            reason = "the table is down"
             raise StoreError(reason)
         return Replacement.CONFLICT if "replace" in self.failing else super().replace(digest, row, version=version)
 
@@ -68,7 +68,7 @@ def empty(session: Session) -> None:
 @pytest.mark.parametrize(
     ("log_out", "left"), [(remove, {"cart": 1}), (empty, {"cart": 1, "user_id": None}), (Session.clear, {})]
 )
-def test_of_a_failed_request_a_librarys_logout_is_saved_and_nothing_else(
+def test_a_failed_request_saves_a_librarys_logout_and_nothing_else(
     store: str, log_out: Any, left: dict[str, Any], clock: FakeClock
 ) -> None:
     kept: dict[str, Any] = {"secret_key_base": SECRET} if store == "cookie" else {"table": f"ends {log_out.__name__}"}
@@ -84,7 +84,7 @@ def test_of_a_failed_request_a_librarys_logout_is_saved_and_nothing_else(
     assert sessions.resume(after) == left
 
 
-def test_where_only_the_expiry_cannot_be_moved_the_request_has_its_answer(
+def test_a_failure_to_move_the_expiry_does_not_fail_the_request(
     sessions: Sessions, table: Table, clock: FakeClock, events: list[Event]
 ) -> None:
     cookie = begin(sessions, user_id=7)
@@ -116,7 +116,7 @@ def test_where_only_the_expiry_cannot_be_moved_the_request_has_its_answer(
     assert sessions.resume(cookie) == {"user_id": 7}
 
 
-def test_a_write_that_fails_is_an_error(sessions: Sessions, table: Table) -> None:
+def test_a_failed_write_is_an_error(sessions: Sessions, table: Table) -> None:
     session = sessions.fetch()
     session["n"] = 1
     table.failing = {"insert"}
@@ -125,9 +125,7 @@ def test_a_write_that_fails_is_an_error(sessions: Sessions, table: Table) -> Non
         sessions.commit(session)
 
 
-def test_a_late_logout_ends_the_renewed_session_and_keeps_what_was_written_after_it(
-    sessions: Sessions, events: list[Event]
-) -> None:
+def test_a_late_logout_ends_the_renewed_session_and_keeps_later_writes(sessions: Sessions, events: list[Event]) -> None:
     old = begin(sessions, user_id=7)
     renewing = sessions.resume(old)
     renewing.configure(renew=True)
@@ -145,7 +143,7 @@ def test_a_late_logout_ends_the_renewed_session_and_keeps_what_was_written_after
     assert ("lost_write", "renewed") not in names(events)
 
 
-def test_what_a_late_request_alters_while_its_body_is_sent_is_reported(sessions: Sessions, events: list[Event]) -> None:
+def test_a_mutation_by_a_late_request_during_its_body_is_reported(sessions: Sessions, events: list[Event]) -> None:
     old = begin(sessions, n=1)
     renewing = sessions.resume(old)
     renewing.configure(renew=True)
@@ -160,7 +158,7 @@ def test_what_a_late_request_alters_while_its_body_is_sent_is_reported(sessions:
     assert names(events)[-2:] == [("lost_write", "renewed"), ("lost_write", "renewed")]
 
 
-def test_a_login_carries_over_the_keys_that_were_named(table: Table, clock: FakeClock) -> None:
+def test_a_login_keeps_the_keys_in_carry(table: Table, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", clock=clock, carry=["cart"])
     session = sessions.resume(begin(sessions, cart=1, campaign="planted"))
 
@@ -179,7 +177,7 @@ def test_a_login_whose_row_the_table_refuses_is_an_error(sessions: Sessions, tab
         sessions.commit(session)
 
 
-def test_a_row_that_was_damaged_holds_no_session(sessions: Sessions, table: Table, events: list[Event]) -> None:
+def test_a_damaged_row_holds_no_session(sessions: Sessions, table: Table, events: list[Event]) -> None:
     cookie = begin(sessions, n=1)
     table.failing = {"read"}
 
@@ -187,7 +185,7 @@ def test_a_row_that_was_damaged_holds_no_session(sessions: Sessions, table: Tabl
     assert names(events)[-1] == ("rejected", "unreadable")
 
 
-def test_an_update_that_meets_a_damaged_row_is_a_lost_write(table: Table, clock: FakeClock) -> None:
+def test_an_update_of_a_damaged_row_is_a_lost_write(table: Table, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", clock=clock, on_lost_write="raise")
     session = sessions.resume(begin(sessions, n=1))
 
@@ -199,7 +197,7 @@ def test_an_update_that_meets_a_damaged_row_is_a_lost_write(table: Table, clock:
         session.atomic_update("n", count)
 
 
-def test_a_session_that_is_not_used_can_be_committed_again(sessions: Sessions, table: Table) -> None:
+def test_an_unused_session_can_be_committed_again(sessions: Sessions, table: Table) -> None:
     cookie = begin(sessions, n=1)
     exchange = SessionGroup(sessions, form="sync").begin(f"sid={cookie}")
 

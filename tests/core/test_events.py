@@ -1,4 +1,4 @@
-"""What is told of sessions."""
+"""The events that sessions report."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ from holdall.testing import FakeClock
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 
 
-def test_a_sessions_life_is_told_under_one_name(
+def test_a_sessions_events_carry_its_log_id(
     clock: FakeClock, visit: Callable[[Sessions], Any], events: list[Event]
 ) -> None:
     store = TableStore(MemoryTable(clock=clock))
@@ -42,7 +42,7 @@ def test_a_sessions_life_is_told_under_one_name(
     ]
 
 
-def test_an_expired_cookie_is_told_apart_from_a_forged_one_to_us_alone(
+def test_only_events_distinguish_an_expired_cookie_from_a_forged_one(
     clock: FakeClock, visit: Callable[[Sessions], Any], events: list[Event]
 ) -> None:
     sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, on_event=events.append)
@@ -65,7 +65,7 @@ def test_one_bad_cookie_is_one_event(events: list[Event]) -> None:
     assert [event.name for event in events] == ["rejected"]
 
 
-def test_each_event_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_event_is_also_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="holdall"):
         for name in get_args(EventName):
             report(Event(name, "_shop", "why", "0123456789abcdef"))
@@ -92,14 +92,14 @@ def test_each_event_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("reason", ["unknown", "renewed"])
-def test_a_session_that_is_gone_is_no_warning(caplog: pytest.LogCaptureFixture, reason: str) -> None:
+def test_an_expired_session_is_not_a_warning(caplog: pytest.LogCaptureFixture, reason: str) -> None:
     with caplog.at_level(logging.INFO, logger="holdall"):
         report(Event("rejected", "_shop", reason))
 
     assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
-def test_a_record_has_the_parts_of_its_event_as_fields(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_record_has_its_events_parts_as_fields(caplog: pytest.LogCaptureFixture) -> None:
     report(Event("lost_write", "_shop", "ended", "0123456789abcdef"))
 
     fields = {name: value for name, value in vars(caplog.records[0]).items() if name.startswith("session_")}
@@ -111,14 +111,14 @@ def test_a_record_has_the_parts_of_its_event_as_fields(caplog: pytest.LogCapture
     }
 
 
-def test_a_level_that_is_off_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disabled_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, logger="holdall"):
         report(Event("created", "_shop"))
 
     assert caplog.records == []
 
 
-def test_a_listener_that_fails_prevents_nothing(caplog: pytest.LogCaptureFixture, events: list[Event]) -> None:
+def test_a_failing_listener_prevents_nothing(caplog: pytest.LogCaptureFixture, events: list[Event]) -> None:
     def failing(event: Event) -> None:
         raise ZeroDivisionError
 
@@ -133,7 +133,7 @@ def test_a_listener_that_fails_prevents_nothing(caplog: pytest.LogCaptureFixture
     assert events == [Event("created", "_shop")]
 
 
-# Nothing of it shows.
+# None of this is shown.
 
 
 def test_cve_2023_20866_no_id_no_data_and_no_secret_is_ever_shown(
@@ -146,7 +146,7 @@ def test_cve_2023_20866_no_id_no_data_and_no_secret_is_ever_shown(
     shown: list[str] = []
     hidden = {"private note", SECRET, SECRET[:16]}
     events: list[Event] = []
-    # Room for a session, and for what its renewal leaves, which is never evicted.
+    # Room for a session, and for the tombstone of its renewal, which is never evicted.
     table = MemoryTable(clock=clock, max_rows=4)
     for sessions in (
         Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, on_event=events.append),

@@ -1,4 +1,4 @@
-"""One request and its sessions: what is refused at setup, what an adapter drives, and in which order all is stored."""
+"""One request and its sessions: what is refused at startup, what an adapter drives, and the order of commits."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -73,14 +73,14 @@ def test_one_that_is_not_in_a_list_is_refused() -> None:
         SessionGroup(in_cookie("_shop"), in_cookie("_cart"), form="sync")  # type: ignore[arg-type]
 
 
-def test_what_is_no_sessions_is_refused_and_not_shown() -> None:
+def test_an_object_that_is_not_sessions_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigurationError, match="contains a str") as refused:
         SessionGroup(in_cookie("_shop"), ["a secret"], form="sync")  # type: ignore[list-item]
 
     assert "a secret" not in str(refused.value)
 
 
-def test_two_in_one_table_are_refused() -> None:
+def test_two_sessions_in_one_table_are_refused() -> None:
     table = MemoryTable()
     with pytest.raises(
         ConfigurationError, match=r"'_shop' and '_cart' are in one table.* give each a table of its own"
@@ -93,7 +93,7 @@ def test_two_in_one_table_are_refused() -> None:
     [("one", "one"), ("one", "memory://one"), ("sqlite:///{}/one", "sqlite:///{}/one")],
     ids=["name", "name and URL", "URL"],
 )
-def test_two_in_one_named_table_are_refused(main: str, also: str, tmp_path: Path) -> None:
+def test_two_sessions_in_one_named_table_are_refused(main: str, also: str, tmp_path: Path) -> None:
     shop = Sessions("table", key="_shop", table=main.format(tmp_path))
     cart = Sessions("table", key="_cart", table=also.format(tmp_path))
 
@@ -101,14 +101,14 @@ def test_two_in_one_named_table_are_refused(main: str, also: str, tmp_path: Path
         group(shop, cart)
 
 
-def test_two_in_tables_of_their_own_are_welcome(tmp_path: Path) -> None:
+def test_two_sessions_in_separate_tables_are_accepted(tmp_path: Path) -> None:
     tables = [f"sqlite:///{tmp_path}/{name}" for name in ("one", "two")]
     sessions = [Sessions("table", key=f"_{index}", table=table) for index, table in enumerate(tables)]
 
     assert group(*sessions).also == (sessions[1],)
 
 
-def test_one_that_is_awaited_is_refused_where_nothing_is() -> None:
+def test_an_async_session_is_refused_by_a_sync_adapter() -> None:
     cart = Sessions(TableStore(as_async(MemoryTable())), key="_cart")
 
     with pytest.raises(ConfigurationError, match="is async"):
@@ -116,17 +116,17 @@ def test_one_that_is_awaited_is_refused_where_nothing_is() -> None:
 
 
 @pytest.mark.parametrize(("blocking", "waits"), [(True, True), (False, False)])
-def test_who_drives_them_waits_if_one_has_to_be_waited_for(blocking: bool, waits: bool) -> None:
+def test_an_adapter_waits_if_one_of_its_sessions_must_wait(blocking: bool, waits: bool) -> None:
     table = MemoryTable()
     table.blocking_writes = blocking
 
     assert SessionGroup(in_cookie("_shop"), [in_table("_cart", table)], form="async").waits is waits
 
 
-# To ask for one.
+# Fetching an additional session.
 
 
-def test_the_main_one_is_found_by_its_sessions_too() -> None:
+def test_the_main_session_is_found_by_its_sessions_too() -> None:
     main, cart = in_cookie("_shop"), in_cookie("_cart")
     exchange = group(main, cart).begin()
 
@@ -135,7 +135,7 @@ def test_the_main_one_is_found_by_its_sessions_too() -> None:
 
 
 @pytest.mark.parametrize("kept", [group(in_cookie("_shop")), group(in_cookie("_shop"), in_cookie("_wish"))])
-def test_one_that_is_not_set_up_is_an_error_that_says_what_to_do(kept: SessionGroup) -> None:
+def test_a_session_that_is_not_set_up_is_an_error_with_a_hint(kept: SessionGroup) -> None:
     exchange = kept.begin()
 
     with pytest.raises(ConfigurationError, match=r"without the sessions '_cart': pass also=\[…\]"):
@@ -143,12 +143,12 @@ def test_one_that_is_not_set_up_is_an_error_that_says_what_to_do(kept: SessionGr
     assert not list(exchange.others)
 
 
-def test_what_is_no_sessions_at_all_is_such_an_error() -> None:
+def test_fetching_with_an_object_that_is_not_sessions_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="without the sessions 'a str'"):
         group(in_cookie("_shop")).begin().session_of("a secret")  # type: ignore[arg-type]
 
 
-# To commit them, at once and awaited.
+# Committing all sessions, sync and async.
 
 Commit = Callable[..., Any]
 
@@ -172,7 +172,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def test_all_are_committed_and_the_main_ones_cookie_is_told(act: Commit) -> None:
+def test_all_sessions_are_committed_and_the_headers_include_the_main_ones_cookie(act: Commit) -> None:
     cart = in_table("_cart")
     kept = group(in_cookie("_shop"), cart)
     exchange = kept.begin()
@@ -187,7 +187,7 @@ def test_all_are_committed_and_the_main_ones_cookie_is_told(act: Commit) -> None
 
 
 @pytest.mark.parametrize("broken", ["_shop", "_cart"])
-def test_of_two_in_tables_the_main_one_goes_first(act: Commit, broken: str) -> None:
+def test_of_two_sessions_in_tables_the_main_one_is_committed_first(act: Commit, broken: str) -> None:
     tables = {key: FailingTable() for key in ("_shop", "_cart")}
     cart = in_table("_cart", tables["_cart"])
     kept = group(in_table("_shop", tables["_shop"]), cart)
@@ -203,7 +203,7 @@ def test_of_two_in_tables_the_main_one_goes_first(act: Commit, broken: str) -> N
     assert [each.attributes.key for each in exchange.unsent().cookies] == (["_shop"] if broken == "_cart" else [])
 
 
-def test_the_first_failure_is_the_one_that_is_told(act: Commit) -> None:
+def test_the_first_failure_is_raised(act: Commit) -> None:
     table = FailingTable()
     cart, wish = in_table("_cart", table), in_cookie("_wish")
     kept = group(in_cookie("_shop"), cart, wish)
@@ -218,7 +218,7 @@ def test_the_first_failure_is_the_one_that_is_told(act: Commit) -> None:
         act(exchange, "headers")
 
 
-def test_what_is_no_error_of_ours_is_raised_as_it_is(act: Commit) -> None:
+def test_an_error_that_is_not_ours_is_raised_unchanged(act: Commit) -> None:
     cart = in_cookie("_cart")
     kept = group(in_cookie("_shop"), cart)
     exchange = kept.begin()
@@ -229,7 +229,7 @@ def test_what_is_no_error_of_ours_is_raised_as_it_is(act: Commit) -> None:
         act(exchange, "headers")
 
 
-def test_a_cookie_too_large_comes_after_what_is_in_tables(act: Commit) -> None:
+def test_an_oversized_cookie_comes_after_sessions_in_tables(act: Commit) -> None:
     table = MemoryTable()
     cart = in_table("_cart", table)
     kept = group(in_cookie("_shop"), cart)
@@ -246,7 +246,7 @@ def test_a_cookie_too_large_comes_after_what_is_in_tables(act: Commit) -> None:
 
 
 @pytest.mark.parametrize("verb", ["body_sent", "failed"])
-def test_one_that_fails_late_does_not_keep_the_others_from_their_end(act: Commit, verb: str) -> None:
+def test_a_session_that_fails_late_does_not_keep_the_others_from_ending(act: Commit, verb: str) -> None:
     tables = {key: FailingTable() for key in ("_shop", "_cart", "_wish")}
     main, cart, wish = (in_table(key, table) for key, table in tables.items())
     kept = group(main, cart, wish)
@@ -271,7 +271,7 @@ def test_one_that_fails_late_does_not_keep_the_others_from_their_end(act: Commit
     assert [len(table) for table in tables.values()] == [0, 1, 0]
 
 
-def test_one_that_nobody_asked_for_is_finished_by_the_main_one(act: Commit) -> None:
+def test_a_session_that_was_not_fetched_is_finished_by_the_main_one(act: Commit) -> None:
     table = MemoryTable()
     kept = group(in_table("_shop", table), in_cookie("_cart"))
     exchange = kept.begin()
@@ -288,10 +288,10 @@ def test_one_that_nobody_asked_for_is_finished_by_the_main_one(act: Commit) -> N
     assert kept.begin(f"_shop={cookie.value}").session["n"] == 2
 
 
-# What can still be changed.
+# Changes that are still possible.
 
 
-def test_one_that_is_opened_when_the_headers_have_gone_cannot_begin() -> None:
+def test_a_session_opened_after_the_headers_cannot_begin() -> None:
     cart = in_cookie("_cart")
     kept = group(in_cookie("_shop"), cart)
     exchange = kept.begin()
@@ -301,7 +301,7 @@ def test_one_that_is_opened_when_the_headers_have_gone_cannot_begin() -> None:
         exchange.session_of(cart)["n"] = 1
 
 
-def test_where_nothing_is_saved_any_more_no_other_takes_a_change() -> None:
+def test_after_the_exchange_is_closed_no_session_takes_changes() -> None:
     cart, wish = in_table("_cart"), in_table("_wish")
     kept = group(in_cookie("_shop"), cart, wish)
     exchange = kept.begin()
@@ -318,7 +318,7 @@ def test_where_nothing_is_saved_any_more_no_other_takes_a_change() -> None:
             exchange.session_of(each)["n"] = 2
 
 
-def test_where_another_response_is_made_all_take_changes_again() -> None:
+def test_a_reopened_exchange_lets_all_take_changes_again() -> None:
     cart, wish = in_cookie("_cart"), in_cookie("_wish")
     kept = group(in_cookie("_shop"), cart, wish)
     exchange = kept.begin()
@@ -332,7 +332,7 @@ def test_where_another_response_is_made_all_take_changes_again() -> None:
     assert len(exchange.headers().cookies) == 3
 
 
-def test_the_errors_of_ours_have_an_answer_and_no_other() -> None:
+def test_only_our_errors_have_a_response() -> None:
     exchange = group(in_cookie("_shop")).begin()
 
     answers = [exchange.failure(error) for error in (StoreError(), LostWriteError(), ValueError())]
@@ -342,7 +342,7 @@ def test_the_errors_of_ours_have_an_answer_and_no_other() -> None:
     assert (answers[0].headers.cookies, answers[0].headers.vary) == ((), "Cookie")
 
 
-def test_one_that_was_only_read_asks_nothing_of_its_store() -> None:
+def test_a_session_that_was_only_read_makes_no_call_to_its_store() -> None:
     table = FailingTable()
     kept = group(in_table("_shop", table))
     exchange = kept.begin()
@@ -357,7 +357,7 @@ def test_one_that_was_only_read_asks_nothing_of_its_store() -> None:
     assert (headers.cookies, headers.vary) == ((), "Cookie")
 
 
-def test_after_the_end_of_the_request_every_change_is_an_error() -> None:
+def test_after_the_request_every_change_is_an_error() -> None:
     kept = group(in_table("_shop"))
     exchange = kept.begin()
     exchange.session["n"] = 1
@@ -369,7 +369,7 @@ def test_after_the_end_of_the_request_every_change_is_an_error() -> None:
         exchange.session["n"] = 3
 
 
-def test_sessions_of_an_event_loop_are_touched_after_they_are_loaded(runner: asyncio.Runner) -> None:
+def test_sessions_in_an_event_loop_are_touched_after_they_are_loaded(runner: asyncio.Runner) -> None:
     main, cart = in_table("_shop"), in_table("_cart")
     exchange = SessionGroup(main, [cart], form="async").begin(fetched=False)
     with pytest.raises(SessionNotFetchedError):

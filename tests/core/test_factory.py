@@ -1,4 +1,4 @@
-"""A store selected by name is opened once, by whichever request comes first."""
+"""Test that a store selected by name is opened once, by whichever request comes first."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The flags that frameworks read and set on a session by themselves: ``accessed`` and ``modified``."""
+"""The flags that frameworks read and set on a session: ``accessed`` and ``modified``."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from holdall.tables import MemoryTable, Row
 
 class Broken(MemoryTable):
     def read(self, digest: bytes) -> Row | None:
-        msg = "the table's backend is gone"
+        msg = "the table's backend is down"
         raise StoreError(msg)
 
 
@@ -23,7 +23,7 @@ def session(sessions: Sessions) -> Session:
     return sessions.fetch("sid=" + "a" * 40)
 
 
-def test_what_a_framework_only_looked_at_is_not_read_for_that(sessions: Sessions, session: Session) -> None:
+def test_a_framework_that_only_checks_the_flags_does_not_read_the_session(sessions: Sessions, session: Session) -> None:
     session.accessed = True
 
     headers = sessions.commit(session)
@@ -33,7 +33,7 @@ def test_what_a_framework_only_looked_at_is_not_read_for_that(sessions: Sessions
     assert not headers.cookies
 
 
-def test_what_could_not_be_read_is_not_read_again(sessions: Sessions, session: Session) -> None:
+def test_a_session_that_could_not_be_read_is_not_read_again(sessions: Sessions, session: Session) -> None:
     with pytest.raises(StoreError):
         session.get("n")
 

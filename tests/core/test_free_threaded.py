@@ -1,4 +1,4 @@
-"""Objects that threads share, on a Python without a global lock, where eight threads run at the same moment."""
+"""Objects shared by threads, on a Python without a global lock, where eight threads run at the same time."""
 
 import sys
 import threading
@@ -28,7 +28,7 @@ THREADS = 8
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:
-    """Call *work* with the number of each thread, in all threads at the same moment, and return what they return."""
+    """Call *work* with each thread's number, in all threads at the same moment, and return the results."""
     together = threading.Barrier(THREADS)
 
     def begin(number: int) -> Any:
@@ -69,7 +69,7 @@ def test_eight_threads_may_be_the_first_to_use_sessions(store: str, tmp_path: Pa
             def visit(number: int, sessions: Sessions = sessions, opened: threading.Event = opened) -> dict[str, Any]:
                 session = sessions.fetch()
                 if number == 0:
-                    # In another form, while the other threads are at work.
+                    # Decoded to another form, while the other threads are at work.
                     sessions.prepare("async")
                     opened.set()
                 session.update(values)
@@ -101,7 +101,7 @@ def test_no_replacement_is_lost(table: Table, clock: FakeClock) -> None:
     assert [each and each.data for each in rows] == [b"%d" % (THREADS * each_counts)] * len(digests)
 
 
-def test_a_memory_table_counts_and_lists_its_rows_right_while_they_come_and_go(clock: FakeClock) -> None:
+def test_a_memory_table_counts_and_lists_its_rows_correctly_while_they_come_and_go(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock)
     rounds, stay = sized(2000, 50_000), 10
 
@@ -139,14 +139,14 @@ def test_a_full_memory_table_evicts_as_many_rows_as_it_must(clock: FakeClock) ->
     assert 50 - THREADS < len(table) <= 50
 
 
-def test_keys_that_are_kept_open_the_cookies_of_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_keys_open_the_cookies_of_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_xaes, "_KEPT_KEYS", 8)
 
     def sessions() -> Sessions:
         return Sessions("cookie", key="sid", secret_key_base=SECRET)
 
     cookies = []
-    # Each begins with a nonce of its own, as a process does.
+    # Each begins with its own nonce, like a process.
     for number, each in enumerate(sessions() for _ in range(20)):
         session = each.fetch()
         session["n"] = number

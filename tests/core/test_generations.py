@@ -1,4 +1,4 @@
-"""Logins and logouts in cookies: in whichever order responses arrive, a late one never undoes what came after it."""
+"""Logins and logouts in cookies: in whatever order responses arrive, a late one never undoes what came after it."""
 
 import secrets
 from collections.abc import Callable, Iterable
@@ -40,7 +40,7 @@ def test_no_order_of_two_requests_brings_a_login_back_or_loses_one(
 ) -> None:
     for acts in combinations_with_replacement(ACTS, 2):
         # As in a table, a request whose cookie was renewed before it was read sees an empty session, in which a library
-        # finds no login that it could remove.
+        # finds no login to remove.
         sees_nothing = make_sessions is make_revocable and library_logout in acts and renew in acts
         assert (acts, faults(make_sessions, start, acts) - ({"login is back"} if sees_nothing else set())) == (
             acts,
@@ -54,13 +54,13 @@ def test_no_order_of_three_requests_brings_a_login_back_or_loses_one(
     make_sessions: Callable[[FakeClock], Sessions], start: Act | None
 ) -> None:
     for acts in combinations_with_replacement((write, renew, login, logout), 3):
-        # Two logins that come from different generations are duplicates: see below.
+        # Two logins from different generations are duplicates: see below.
         if acts.count(login) < 2:
             assert (acts, faults(make_sessions, start, acts)) == (acts, set())
 
 
 class Forgetful(NativeFormat):
-    """One that carries no generation, as before."""
+    """A store without generations, as in earlier versions."""
 
     keeps_generations = False
 
@@ -76,14 +76,14 @@ def test_the_orders_show_what_a_cookie_without_generations_loses() -> None:
     assert found_by(forgetful, [(write, login), (write, logout)]) == {"login is back", "logged out"}
 
 
-def test_the_orders_show_strides_that_are_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_orders_detect_equal_strides(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGIN", "LOGOUT"):
         monkeypatch.setattr(f"holdall.stores._cookie.{name}", 1)
 
     assert found_by(make, [(renew, login), (renew, logout)]) == {"login is back", "logged out"}
 
 
-def test_the_orders_show_that_two_names_are_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_orders_detect_too_few_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in (
         "cookies",
         "cookie_header",
@@ -97,13 +97,13 @@ def test_the_orders_show_that_two_names_are_too_few(monkeypatch: pytest.MonkeyPa
     assert "logged out" in found_by(make, [(write, logout, login)])
 
 
-def test_the_orders_show_a_logout_that_leaves_no_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_orders_detect_a_logout_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("holdall.lifecycle.actions.mark_of", lambda *args: ())
 
     assert found_by(make, [(write, logout)]) == {"login is back"}
 
 
-def test_after_two_logins_of_which_neither_comes_from_the_other_the_next_one_counts() -> None:
+def test_after_two_independent_logins_the_next_one_counts() -> None:
     clock = FakeClock()
     sessions, browser = make(clock), Browser(clock=clock)
     visit(browser, sessions, write)
@@ -122,7 +122,7 @@ def names(browser: Browser) -> list[str]:
     return [kept.name.removeprefix(KEY) for kept in browser.jar]
 
 
-def test_the_names_take_turns_and_usually_one_is_there() -> None:
+def test_the_names_alternate_and_usually_one_exists() -> None:
     clock = FakeClock()
     sessions, browser = make(clock), Browser(clock=clock)
 
@@ -135,7 +135,7 @@ def test_the_names_take_turns_and_usually_one_is_there() -> None:
     assert seen == ["", ".a", ".f", ".f", ".i", ".i", "", ".e"]
 
 
-def test_a_read_sends_nothing_but_removes_what_a_late_response_brought() -> None:
+def test_a_read_sends_nothing_but_removes_a_late_responses_cookie() -> None:
     clock = FakeClock()
     sessions, browser = make(clock), Browser(clock=clock)
     visit(browser, sessions, write)
@@ -151,7 +151,7 @@ def test_a_read_sends_nothing_but_removes_what_a_late_response_brought() -> None
     assert answer(sessions, browser.header(https=True), read) == []
 
 
-def test_the_mark_of_a_logout_lives_as_long_as_a_late_cookie_could() -> None:
+def test_the_mark_of_a_logout_lasts_as_long_as_a_late_cookie_could() -> None:
     clock = FakeClock()
     sessions, browser = make(clock, max_age=3600, idle_timeout=3600), Browser(clock=clock)
     visit(browser, sessions, login)
@@ -163,7 +163,7 @@ def test_the_mark_of_a_logout_lives_as_long_as_a_late_cookie_could() -> None:
     assert "expires" not in answer(make(clock), header, logout)[-1]
 
 
-def test_a_cookie_that_is_to_be_forgotten_at_once_leaves_no_mark() -> None:
+def test_a_cookie_that_expires_at_once_leaves_no_mark() -> None:
     clock = FakeClock()
     sessions = make(clock)
     session = sessions.fetch(answer(sessions, "", login)[-1].partition(";")[0], https=True)
@@ -188,7 +188,7 @@ def planted(browser: Browser, sessions: Sessions, acts: Iterable[Act]) -> tuple[
 
 @pytest.mark.parametrize("known", [True, False], ids=["from a planted session", "from nothing"])
 @pytest.mark.parametrize("acts", [(login,), (login, logout, login), (renew,) * 9, (renew,) * 9 + (login,)])
-def test_a_planted_generation_that_is_higher_takes_no_login_over(known: bool, acts: tuple[Act, ...]) -> None:
+def test_a_planted_higher_generation_does_not_take_over_a_login(known: bool, acts: tuple[Act, ...]) -> None:
     clock = FakeClock()
     sessions, victim = make(clock, key="sid"), Browser(clock=clock)
     visit(victim, sessions, write)
@@ -200,11 +200,11 @@ def test_a_planted_generation_that_is_higher_takes_no_login_over(known: bool, ac
 
     victim.keep(cookies, https=True)
 
-    # Either the victim's own, or none, as with two cookies of one name.
+    # Either the victim's own or none, as with two cookies of one name.
     assert dict(sessions.fetch(victim.header(https=True), https=True)).get("user_id") in (8, None)
 
 
-def test_a_planted_login_takes_no_anonymous_session_over() -> None:
+def test_a_planted_login_does_not_take_over_an_anonymous_session() -> None:
     clock = FakeClock()
     sessions, victim = make(clock, key="sid"), Browser(clock=clock)
     visit(victim, sessions, write)
@@ -214,24 +214,24 @@ def test_a_planted_login_takes_no_anonymous_session_over() -> None:
     victim.keep(cookies, https=True)
 
     assert visit(victim, sessions) == {}
-    # What begins then does not give way to it either.
+    # A session that begins then does not give way to it either.
     assert visit(victim, sessions, write) == {}
 
 
-def test_the_orders_of_lines_matter_to_what_can_be_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comparison_by_line_matters_against_planted_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
     def by_number(one: Any, other: Any, now: int) -> bool:
         return bool(one.generation > other.generation)
 
     monkeypatch.setattr(generations, "_outranks", by_number)
 
     with pytest.raises(AssertionError):
-        test_a_planted_generation_that_is_higher_takes_no_login_over(known=False, acts=(login, logout, login))
+        test_a_planted_higher_generation_does_not_take_over_a_login(known=False, acts=(login, logout, login))
 
 
-# Set-up.
+# Setup.
 
 
-def test_sessions_whose_names_would_meet_are_refused() -> None:
+def test_sessions_whose_names_would_collide_are_refused() -> None:
     clock = FakeClock()
     one, other = make(clock), Sessions("cookie", key=f"{KEY}.c", secret_key_base=SECRET)
 
@@ -241,7 +241,7 @@ def test_sessions_whose_names_would_meet_are_refused() -> None:
         make(clock, old_keys=[f"{KEY}.a"])
 
 
-def test_a_format_without_generations_keeps_to_one_name() -> None:
+def test_a_format_without_generations_uses_one_name() -> None:
     clock = FakeClock()
     sessions, browser = make(clock, CookieStore(FlaskFormat(SECRET))), Browser(clock=clock)
     for act in (write, login, write, renew):
@@ -253,7 +253,7 @@ def test_a_format_without_generations_keeps_to_one_name() -> None:
     assert browser.jar == []
 
 
-def test_a_cookie_can_be_kept_to_one_name() -> None:
+def test_a_cookie_can_be_limited_to_one_name() -> None:
     clock = FakeClock()
     browser = Browser(clock=clock)
     visit(browser, make(clock), login)
@@ -266,7 +266,7 @@ def test_a_cookie_can_be_kept_to_one_name() -> None:
     assert browser.jar == []
 
 
-def test_who_leaves_generations_behind_is_read_once_more_under_each_name() -> None:
+def test_switching_generations_off_still_reads_each_name_once_more() -> None:
     clock = FakeClock()
     browser = Browser(clock=clock)
     visit(browser, make(clock), login)
@@ -276,7 +276,7 @@ def test_who_leaves_generations_behind_is_read_once_more_under_each_name() -> No
     assert names(browser) == [""]
 
 
-def test_an_old_name_goes_with_its_ending() -> None:
+def test_an_old_name_is_read_with_its_suffixes() -> None:
     clock = FakeClock()
     browser = Browser(clock=clock)
     before = Sessions("cookie", key="__Host-old", secret_key_base=SECRET, clock=clock)

@@ -1,4 +1,4 @@
-"""What the core brings along, and what it leaves to others."""
+"""What the core imports, and what it leaves to others."""
 
 import ast
 import importlib
@@ -18,13 +18,13 @@ import pytest
 import holdall
 from holdall import _async
 
-#: Packages that load what is in them when it is asked for.
+#: Packages that load their contents on demand.
 LAZY = ["holdall", "holdall.formats", "holdall.stores", "holdall.tables"]
 
 
 def printed(program: str, *options: str) -> set[str]:
     """Return the words that a fresh interpreter prints."""
-    # What measures the tests would measure this program too, and bring its own modules.
+    # Coverage would measure this program too, and import its own modules there.
     alone = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     command = [sys.executable, *options, "-c", program]
     return set(subprocess.run(command, capture_output=True, text=True, check=True, env=alone).stdout.split())
@@ -47,12 +47,12 @@ def test_the_core_imports_no_framework_no_driver_and_no_test_tool() -> None:
     assert (others | tools).isdisjoint(modules_after("import holdall, holdall.formats, holdall.tables"))
 
 
-def test_it_loads_nothing_large_that_it_could_do_without() -> None:
+def test_the_core_imports_nothing_large_that_it_does_not_need() -> None:
     assert {"asyncio", "email"}.isdisjoint(modules_after("import holdall, holdall.formats, holdall.tables"))
     assert "asyncio" not in modules_after("import holdall_flask")
 
 
-def test_no_loop_of_asyncio_runs_where_nobody_has_loaded_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_asyncio_loop_runs_unless_asyncio_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "asyncio", raising=False)
 
     assert _async.current_loop() is None
@@ -60,7 +60,7 @@ def test_no_loop_of_asyncio_runs_where_nobody_has_loaded_it(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("package", LAZY)
-def test_a_package_shows_what_is_not_loaded_yet(package: str) -> None:
+def test_a_package_lists_names_that_are_not_loaded_yet(package: str) -> None:
     listed = set(importlib.import_module(package).__all__)
 
     assert listed <= printed(f"import {package}; print(*dir({package}))")
@@ -68,7 +68,7 @@ def test_a_package_shows_what_is_not_loaded_yet(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", LAZY)
-def test_a_name_that_is_not_there_is_an_error_like_any_other(package: str) -> None:
+def test_an_unknown_name_is_an_ordinary_error(package: str) -> None:
     module = importlib.import_module(package)
 
     with pytest.raises(AttributeError, match=rf"^module '{package}' has no attribute 'Sesions'") as caught:
@@ -78,7 +78,7 @@ def test_a_name_that_is_not_there_is_an_error_like_any_other(package: str) -> No
     assert "Sesions" not in dir(module)
 
 
-def test_one_store_and_one_format_are_loaded_of_all() -> None:
+def test_only_the_selected_store_and_format_are_loaded() -> None:
     set_up = "Sessions('cookie', key='_shop', format='starlette', secret_key_base='b7a1d0c4e9f25368-4f1c9a7be2d80356')"
     loaded = modules_after(f"from holdall import Sessions; {set_up}")
 
@@ -94,8 +94,8 @@ def test_one_store_and_one_format_are_loaded_of_all() -> None:
 
 
 @pytest.mark.parametrize("package", LAZY)
-def test_types_can_be_asked_for_at_run_time(package: str) -> None:
-    # An error may speak of a cookie, which is made where the errors are known.
+def test_type_hints_can_be_evaluated_at_run_time(package: str) -> None:
+    # An error may refer to a cookie, which is defined where the errors are known.
     public = [kind for kind in public_classes(package) if not issubclass(kind, Exception)]
 
     for kind in public:
@@ -125,7 +125,7 @@ CENTRE = {"lifecycle", "_session", "_exchange", "_state"}
 
 
 def imported_by(path: Path, names: Collection[str]) -> set[str]:
-    """Return which of the modules *names* a file imports, wherever in it, but for its types alone."""
+    """Return which of the modules *names* a file imports anywhere, except only for types."""
     found = set()
     nodes: list[ast.AST] = [ast.parse(path.read_text())]
     while nodes:
@@ -142,10 +142,10 @@ def imported_by(path: Path, names: Collection[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("package", ["holdall", "holdall_django", "holdall_fastapi", "holdall_flask"])
-def test_no_module_needs_one_that_needs_it(package: str) -> None:
+def test_imports_have_no_cycle(package: str) -> None:
     needs = needed_by(package)
 
-    # It raises a CycleError that names the modules.
+    # Otherwise it raises a CycleError that names the modules.
     assert list(TopologicalSorter(needs).static_order())
 
 
@@ -159,7 +159,7 @@ def needed_by(package: str) -> dict[str, set[str]]:
     return {name: imported_by(path, files) - {name} for name, path in files.items()}
 
 
-def test_the_centre_does_not_know_what_was_added_to_it() -> None:
+def test_the_core_does_not_know_its_additions() -> None:
     needs = needed_by("holdall")
     tops = {name: name.split(".")[1] for name in needs if "." in name}
 
@@ -169,11 +169,11 @@ def test_the_centre_does_not_know_what_was_added_to_it() -> None:
             assert ADDITIONS.isdisjoint(tops[each] for each in needs[name] if each in tops)
 
 
-def test_what_it_lists_is_there_and_sorted() -> None:
+def test_listed_names_exist_and_are_sorted() -> None:
     assert [getattr(holdall, name).__name__ for name in holdall.__all__] == sorted(holdall.__all__)
 
 
-def test_all_errors_are_one_kind() -> None:
+def test_all_errors_have_one_base_class() -> None:
     errors = [value for name in holdall.__all__ if isinstance(value := getattr(holdall, name), type)]
     raised = [error for error in errors if issubclass(error, Exception)]
 

@@ -15,7 +15,7 @@ import pytest
 from holdall import ConfigurationError, Sessions
 from holdall.keys import WeakSecretWarning, as_bytes, check_secret, derive_key, is_fit
 
-# Of repetitions, characters in order, rows of a keyboard, words of placeholders, and all of these together.
+# Repetitions, sequences of characters, keyboard rows, placeholder words, and combinations.
 WEAK = [
     "a" * 64,
     "abcabcab" * 8,
@@ -52,7 +52,7 @@ WORDS = [
     "lantern", "mosaic", "nectar", "orchid",
 ]  # fmt: skip
 
-#: Secrets that are random, in the forms in which people make them.
+#: Random secrets, in the forms in which people make them.
 RANDOM: dict[str, Callable[[random.Random], str | bytes]] = {
     "bytes": lambda source: source.randbytes(32),
     "16 bytes": lambda source: source.randbytes(16),
@@ -85,7 +85,7 @@ GOOD = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 @pytest.mark.parametrize(
     "secret", [GOOD, GOOD.encode(), bytearray(GOOD.encode()), random.Random(7).randbytes(32), "pass phrase " + GOOD]
 )
-def test_a_good_secret_is_taken_as_bytes(secret: str | bytes) -> None:
+def test_a_good_secret_is_converted_to_bytes(secret: str | bytes) -> None:
     assert check_secret(secret, name="secret", at_least=32) == as_bytes(secret)
 
 
@@ -103,7 +103,7 @@ def test_a_good_secret_is_taken_as_bytes(secret: str | bytes) -> None:
         ("not-a-secret" + GOOD, "well-known"),
         ("replace_this_" + GOOD, "well-known"),
         ("Change.Me! " + GOOD, "well-known"),
-        # Flask's documentation, FastAPI's, Superset's.
+        # From the documentation of Flask, FastAPI and Superset.
         ("192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf", "well-known"),
         ("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7\n", "well-known"),
         ("CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET", "well-known"),
@@ -124,7 +124,7 @@ def test_cve_2023_27524_a_weak_secret_is_refused_with_the_command_that_makes_a_g
 
 
 @pytest.mark.parametrize("kind", RANDOM)
-def test_a_random_secret_is_taken_in_whatever_form_it_comes(kind: str) -> None:
+def test_a_random_secret_is_accepted_in_any_form(kind: str) -> None:
     for seed in range(300):
         secret = RANDOM[kind](random.Random(seed))
         assert is_fit(secret, at_least=16), f"seed {seed}"
@@ -143,7 +143,7 @@ def test_a_random_secret_is_taken_in_whatever_form_it_comes(kind: str) -> None:
         ("z" * 1024 + GOOD, False),
     ],
 )
-def test_a_secret_has_to_say_something_new(secret: str, taken: bool) -> None:
+def test_a_secret_must_not_be_repetitive(secret: str, taken: bool) -> None:
     assert is_fit(secret, at_least=32) is taken
 
 
@@ -165,13 +165,13 @@ def test_a_secret_is_text_or_bytes(secret: object, fault: str) -> None:
     assert refusal.value.__suppress_context__
 
 
-def test_bytes_from_the_environment_are_the_bytes_that_they_were() -> None:
+def test_bytes_from_the_environment_are_restored() -> None:
     secret = random.Random(5).randbytes(64)
 
     assert check_secret(secret.decode("utf-8", "surrogateescape"), name="secret", at_least=64) == secret
 
 
-def test_the_command_makes_a_secret_that_is_taken() -> None:
+def test_the_command_makes_a_valid_secret() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         check_secret(None, name="secret_key_base", at_least=32)
     (arguments,) = re.findall(r"Make one with: python (.*)", str(refusal.value))
@@ -179,7 +179,7 @@ def test_the_command_makes_a_secret_that_is_taken() -> None:
     command = [sys.executable, *arguments.split()]
     made = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    # Also for the formats that ask for more than this one.
+    # This also holds for the formats that require more than this one.
     assert check_secret(made, name="secret_key_base", at_least=64)
 
 
@@ -188,7 +188,7 @@ def test_in_debug_mode_a_weak_secret_is_a_warning() -> None:
         assert check_secret("dev", name="secret_key_base", at_least=32, weak_secrets=True) == b"dev"
 
 
-def test_in_debug_mode_a_missing_secret_is_refused_all_the_same() -> None:
+def test_in_debug_mode_a_missing_secret_is_still_refused() -> None:
     with pytest.raises(ConfigurationError, match="is missing"):
         check_secret(None, name="secret_key_base", at_least=32, weak_secrets=True)
 
@@ -209,8 +209,8 @@ def test_a_weak_old_secret_is_refused_too() -> None:
         Sessions("cookie", key="_shop", secret_key_base=GOOD, fallbacks=["old"])
 
 
-def test_a_key_is_for_one_purpose_and_the_same_each_time() -> None:
-    # RFC 5869, A.3, cut to 32 bytes.
+def test_a_key_is_for_one_purpose_and_deterministic() -> None:
+    # RFC 5869, A.3, truncated to 32 bytes.
     assert derive_key(b"\x0b" * 22, "") == bytes.fromhex(
         "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
     )

@@ -1,4 +1,4 @@
-"""What is altered inside a session's values when its request has ended: no call of ours could refuse it."""
+"""Mutations of a session's values after its request has ended, which no method of ours could refuse."""
 
 import gc
 import sys
@@ -51,7 +51,7 @@ def lost(events: list[Event]) -> list[str]:
 
 
 def use(sessions: Sessions, cookie: str) -> None:
-    """Let another request go by."""
+    """Make another request."""
     session = sessions.resume(cookie)
     assert session["n"] == 6
     end(sessions, session)
@@ -67,7 +67,7 @@ def use(sessions: Sessions, cookie: str) -> None:
         ("set", lambda value: value, lambda value: value.add(1)),
     ],
 )
-def test_a_value_that_somebody_holds_is_reported_once_when_it_is_altered(
+def test_a_referenced_value_is_reported_once_when_it_is_mutated(
     sessions: Sessions, cookie: str, events: list[Event], key: str, held: Any, alter: Any
 ) -> None:
     session = sessions.resume(cookie)
@@ -86,7 +86,7 @@ def test_a_value_that_somebody_holds_is_reported_once_when_it_is_altered(
     assert not late_changes.watched
 
 
-def test_values_that_nobody_holds_are_forgotten(sessions: Sessions, cookie: str) -> None:
+def test_unreferenced_values_are_forgotten(sessions: Sessions, cookie: str) -> None:
     session = sessions.resume(cookie)
     assert [session[key] for key in DATA]
     end(sessions, session)
@@ -98,17 +98,17 @@ def test_values_that_nobody_holds_are_forgotten(sessions: Sessions, cookie: str)
     assert not late_changes.watched
 
 
-def test_what_hands_out_nothing_that_can_be_altered_is_not_watched(sessions: Sessions, cookie: str) -> None:
+def test_sessions_without_mutable_values_are_not_watched(sessions: Sessions, cookie: str) -> None:
     use(sessions, cookie)
 
     assert not late_changes.watched
 
 
-def test_a_listener_may_look_itself(events: list[Event]) -> None:
+def test_a_listener_may_make_a_request_itself(events: list[Event]) -> None:
     def heard(event: Event) -> None:
         events.append(event)
         if event.name == "lost_write":
-            # As a request does that the listener makes.
+            # As a request by the listener does.
             late_changes.look()
 
     sessions = Sessions(TableStore(MemoryTable()), key="_shop", on_event=heard)
@@ -127,7 +127,7 @@ def test_a_listener_may_look_itself(events: list[Event]) -> None:
     assert not late_changes.watched
 
 
-def test_of_values_that_are_held_for_ever_only_so_many_are_watched(sessions: Sessions, cookie: str) -> None:
+def test_the_number_of_watched_values_is_limited(sessions: Sessions, cookie: str) -> None:
     held = []
     for _ in range(100):
         session = sessions.resume(cookie)
@@ -137,9 +137,7 @@ def test_of_values_that_are_held_for_ever_only_so_many_are_watched(sessions: Ses
     assert len(late_changes.watched) == 64
 
 
-def test_a_session_that_is_first_read_after_the_end_is_watched(
-    sessions: Sessions, cookie: str, events: list[Event]
-) -> None:
+def test_a_session_first_read_after_the_end_is_watched(sessions: Sessions, cookie: str, events: list[Event]) -> None:
     session = sessions.resume(cookie)
     end(sessions, session)
 
@@ -162,7 +160,7 @@ def test_a_session_is_watched_once(sessions: Sessions, cookie: str, events: list
 
 
 @pytest.mark.parametrize("when", ["before the end", "after the end"])
-def test_an_object_of_a_type_is_watched(sessions: Sessions, cookie: str, events: list[Event], when: str) -> None:
+def test_a_typed_object_is_watched(sessions: Sessions, cookie: str, events: list[Event], when: str) -> None:
     @dataclass
     class Inner:
         inner: list[list[int]] = field(default_factory=list)
@@ -183,7 +181,7 @@ def test_an_object_of_a_type_is_watched(sessions: Sessions, cookie: str, events:
     assert lost(events) == ["request ended"]
 
 
-def test_an_object_of_a_type_that_nobody_holds_is_forgotten(sessions: Sessions, cookie: str) -> None:
+def test_an_unreferenced_typed_object_is_forgotten(sessions: Sessions, cookie: str) -> None:
     @dataclass
     class Inner:
         inner: list[list[int]] = field(default_factory=list)
@@ -198,7 +196,7 @@ def test_an_object_of_a_type_that_nobody_holds_is_forgotten(sessions: Sessions, 
     assert not late_changes.watched
 
 
-def test_a_value_that_cannot_be_compared_fails_no_request_of_another(
+def test_a_value_that_cannot_be_compared_fails_no_other_request(
     sessions: Sessions, cookie: str, events: list[Event]
 ) -> None:
     class Odd:
@@ -216,7 +214,7 @@ def test_a_value_that_cannot_be_compared_fails_no_request_of_another(
 
 
 @pytest.mark.parametrize("loads", [True, False])
-def test_to_mark_it_as_modified_is_a_change_too(sessions: Sessions, cookie: str, loads: bool) -> None:
+def test_marking_it_as_modified_is_a_change_too(sessions: Sessions, cookie: str, loads: bool) -> None:
     session = sessions.resume(cookie)
     if loads:
         assert session["n"] == 6
@@ -228,7 +226,7 @@ def test_to_mark_it_as_modified_is_a_change_too(sessions: Sessions, cookie: str,
     assert not session.modified
 
 
-def test_what_needs_the_store_raises_or_does_nothing(sessions: Sessions, cookie: str, events: list[Event]) -> None:
+def test_methods_that_need_the_store_raise_or_do_nothing(sessions: Sessions, cookie: str, events: list[Event]) -> None:
     session = sessions.resume(cookie)
     assert session["n"] == 6
     end(sessions, session)
@@ -246,14 +244,14 @@ def test_what_needs_the_store_raises_or_does_nothing(sessions: Sessions, cookie:
     assert dict(sessions.resume(cookie)) == DATA
 
 
-def test_requests_that_end_in_many_threads_do_not_disturb_each_other(sessions: Sessions, cookie: str) -> None:
+def test_requests_that_end_in_many_threads_do_not_interfere(sessions: Sessions, cookie: str) -> None:
     def visit() -> None:
         held = []
         for _ in range(300):
             session = sessions.resume(cookie)
             held.append((session, session["list"]))
             end(sessions, session)
-            # What is handed out after the end is watched as well.
+            # Values handed out after the end are watched as well.
             held.append((session, session["nested"]))
 
     before = sys.getswitchinterval()
@@ -267,7 +265,7 @@ def test_requests_that_end_in_many_threads_do_not_disturb_each_other(sessions: S
 
 
 class Shared(deque[Any]):
-    """A deque that another thread appends to the first time that it is copied."""
+    """A deque that another thread appends to the first time it is copied."""
 
     was_copied = False
 
@@ -278,7 +276,7 @@ class Shared(deque[Any]):
         return super().copy()
 
 
-def test_a_request_that_ends_in_another_thread_meanwhile_fails_none(
+def test_a_request_that_ends_in_another_thread_fails_none(
     sessions: Sessions, cookie: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = Shared()
@@ -299,7 +297,7 @@ class Busy(dict[str, Any]):
         raise RuntimeError("dictionary changed size during iteration")  # noqa: EM101, TRY003  # as Python says it
 
 
-def test_a_dict_that_a_thread_extends_while_it_is_looked_into_fails_no_request(
+def test_a_dict_extended_by_a_thread_during_a_check_fails_no_request(
     sessions: Sessions, cookie: str, events: list[Event]
 ) -> None:
     session = sessions.resume(cookie)

@@ -1,4 +1,4 @@
-"""Lessons of other libraries' advisories that concern a whole request; the others are named where their subject is."""
+"""Lessons from other libraries' advisories that concern a whole request; others are tested with their subject."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -39,13 +39,13 @@ def visitor(request: pytest.FixtureRequest, clock: FakeClock, visit: Callable[[S
     ],
 )
 @pytest.mark.parametrize("status", [200, 304, 500])
-def test_cve_2023_30861_and_cve_2025_48947_what_depends_on_the_cookie_says_so_and_what_sets_it_is_not_stored(
+def test_cve_2023_30861_and_cve_2025_48947_a_response_that_reads_the_session_varies_and_one_that_sets_it_is_not_cached(
     visitor: Any, clock: FakeClock, act: Callable[[Any], Any], began: bool, status: int
 ) -> None:
     if began:
         with visitor.request() as session:
             session["cart"] = 0
-        # A reading request refreshes the cookie then.
+        # By then, a reading request refreshes the cookie.
         clock.advance(timedelta(days=1))
 
     with visitor.request(status=status) as session:
@@ -55,7 +55,7 @@ def test_cve_2023_30861_and_cve_2025_48947_what_depends_on_the_cookie_says_so_an
     assert visitor.answer.no_store is bool(visitor.set_cookies)
 
 
-def test_a_response_that_did_not_look_may_be_cached(visitor: Any) -> None:
+def test_a_response_that_did_not_use_the_session_may_be_cached(visitor: Any) -> None:
     with visitor.request() as session:
         session["cart"] = 0
     with visitor.request():
@@ -93,7 +93,7 @@ def test_cve_2023_46733_a_second_factor_renews_the_id_of_the_same_principal(visi
     assert visitor.look() == {"user": 7, "second_factor": True}
 
 
-def test_cve_2026_110024_an_option_for_one_response_leaves_the_others_as_they_are(
+def test_cve_2026_110024_an_option_for_one_response_does_not_affect_others(
     clock: FakeClock, visit: Callable[[Sessions], Any]
 ) -> None:
     options: dict[str, Any] = {"same_site": "Strict", "secure": True, "max_age": 600}

@@ -1,4 +1,4 @@
-"""The rules of a session, without a store: each test plays the store itself, step by step."""
+"""The rules of a session without a store: each test plays the store itself, step by step."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Delete:
 
 
 class PlayedStore:
-    """A store whose part the test plays: each call is a step, and the test sends the answer."""
+    """A store played by the test: each call is a step, and the test sends the answer."""
 
     def get(self, cookie: str, *, key: str) -> Any:
         return (yield Get(cookie, key))
@@ -55,7 +55,7 @@ class PlayedStore:
 
 
 class Played:
-    """The backend of a session whose store the test plays."""
+    """The backend of a session whose store is played by the test."""
 
     store = reading = PlayedStore()
     can_bury = can_renew = False
@@ -113,7 +113,7 @@ def told() -> Told:
 
 
 def stored(cookie: str = "old", *, version: int | None = 1, rewrite: bool = False, **data: Any) -> StoredSession:
-    """Return a session that began at noon; a version of ``None`` makes it one in a cookie."""
+    """Return a session that began at noon; with the version ``None``, one in a cookie."""
     found = StoredSession(cookie, data, NOON, NOON + 7 * DAY, f"log id of {cookie}", version)
     return ForeignSession(found, "", rewrite=True) if rewrite else found
 
@@ -125,14 +125,14 @@ def use(
 
 
 def end(steps: Generator[Any, Any, Any], answer: Any = None) -> Any:
-    """Send the last *answer* and return what the steps come to."""
+    """Send the last *answer* and return the result of the steps."""
     with pytest.raises(StopIteration) as stop:
         steps.send(answer)
     return stop.value.value
 
 
 def put(expected: StoredSession | None, step: Any, data: dict[str, Any], **changes: Any) -> None:
-    """Check that *step* writes *data*, as these changes, over what is expected."""
+    """Check that *step* writes *data*, with these changes, over the expected version."""
     assert isinstance(step, Put)
     assert step.stored is expected
     assert step.draft.data == data
@@ -142,12 +142,12 @@ def put(expected: StoredSession | None, step: Any, data: dict[str, Any], **chang
 # Fetching.
 
 
-def test_without_a_cookie_the_store_is_not_asked(told: Told) -> None:
+def test_without_a_cookie_the_store_is_not_called(told: Told) -> None:
     assert end(fetch([], told.settings(), now=NOON)) == Fetched()
     assert told == []
 
 
-def test_the_one_cookie_that_holds_a_session_is_taken(told: Told) -> None:
+def test_the_one_cookie_that_holds_a_session_is_used(told: Told) -> None:
     steps = fetch(["tossed", "ours", "tossed too"], told.settings(), now=NOON)
 
     assert next(steps) == Get("tossed", "_shop")
@@ -157,7 +157,7 @@ def test_the_one_cookie_that_holds_a_session_is_taken(told: Told) -> None:
     assert told == []
 
 
-def test_two_that_hold_a_session_are_none(told: Told) -> None:
+def test_two_cookies_with_sessions_are_ambiguous(told: Told) -> None:
     steps = fetch(["ours", "tossed"], told.settings(), now=NOON)
     next(steps)
     steps.send(stored("ours"))
@@ -166,7 +166,7 @@ def test_two_that_hold_a_session_are_none(told: Told) -> None:
     assert told == [("rejected", "duplicate", "")]
 
 
-def test_four_cookies_are_looked_at(told: Told) -> None:
+def test_four_cookies_are_tried(told: Told) -> None:
     steps = fetch(list("abcd"), told.settings(), now=NOON)
     asked = [next(steps)] + [steps.send(NotFound("unknown")) for _ in range(3)]
 
@@ -175,13 +175,13 @@ def test_four_cookies_are_looked_at(told: Told) -> None:
 
 
 @pytest.mark.parametrize("number", [5, 17, 1000])
-def test_of_more_cookies_none_is_looked_at(told: Told, number: int) -> None:
-    # Counting ours too, an attacker who sent the others could choose which ones count.
+def test_more_than_four_cookies_are_not_tried(told: Told, number: int) -> None:
+    # If some were tried, an attacker who sent the others could choose which.
     assert end(fetch([str(each) for each in range(number)], told.settings(), now=NOON)) == Fetched()
     assert told == [("rejected", "too many duplicates", "")]
 
 
-def test_each_old_name_and_place_allows_one_more(told: Told) -> None:
+def test_each_old_name_and_place_allows_one_more_cookie(told: Told) -> None:
     old = CookieAttributes("_old"), CookieAttributes("_shop", path="/shop")
     settings = told.settings(old_cookies=old)
     six, seven = ([OldCookie("_old", str(each)) for each in range(number)] for number in (6, 7))
@@ -209,7 +209,7 @@ def test_a_flood_under_an_old_name_hides_no_present_cookie_and_is_not_read(told:
     assert told[-1] == ("rejected", "too many duplicates", "")
 
 
-def test_old_names_are_read_until_their_end(told: Told) -> None:
+def test_old_names_are_read_until_read_old_until(told: Told) -> None:
     settings = told.settings(old_cookies=(CookieAttributes("_old"),), read_old_until=NOON)
     cookies = [OldCookie("_old", "ours")]
 
@@ -227,7 +227,7 @@ def test_old_names_are_read_until_their_end(told: Told) -> None:
         (NOON + 7 * DAY, [("expired", "expired", "")]),
     ],
 )
-def test_a_session_ends_at_its_idle_limit(told: Told, now: datetime, event: list[Any]) -> None:
+def test_a_session_ends_at_its_idle_timeout(told: Told, now: datetime, event: list[Any]) -> None:
     steps = fetch(["ours"], told.settings(), now=now)
     next(steps)
 
@@ -235,7 +235,7 @@ def test_a_session_ends_at_its_idle_limit(told: Told, now: datetime, event: list
     assert told == event
 
 
-def test_a_session_ends_at_an_absolute_limit_made_shorter_since(told: Told) -> None:
+def test_a_session_ends_at_a_shortened_absolute_timeout(told: Told) -> None:
     steps = fetch(["ours"], told.settings(absolute_timeout=DAY), now=NOON + DAY)
     next(steps)
 
@@ -243,7 +243,7 @@ def test_a_session_ends_at_an_absolute_limit_made_shorter_since(told: Told) -> N
     assert told == [("expired", "expired", "")]
 
 
-def test_a_cookie_renewed_meanwhile_is_late(told: Told) -> None:
+def test_a_cookie_renewed_by_another_request_is_late(told: Told) -> None:
     steps = fetch(["ours"], told.settings(), now=NOON)
     next(steps)
 
@@ -253,7 +253,7 @@ def test_a_cookie_renewed_meanwhile_is_late(told: Told) -> None:
     assert (fetched.renewed.cookie, fetched.renewed.data) == ("ours", {})
 
 
-def test_beside_a_session_a_late_cookie_is_none(told: Told) -> None:
+def test_a_late_cookie_next_to_a_session_is_ignored(told: Told) -> None:
     steps = fetch(["late", "ours"], told.settings(), now=NOON)
     next(steps)
     steps.send(NotFound("renewed", superseded=True))
@@ -271,7 +271,7 @@ def test_a_cookie_opens_under_the_old_name_that_it_came_under(told: Told) -> Non
 
 
 @pytest.mark.parametrize("answer", [stored("ours"), NotFound("renewed", superseded=True)])
-def test_beside_a_present_session_or_one_just_renewed_no_old_cookie_is_read(told: Told, answer: Any) -> None:
+def test_no_old_cookie_is_read_next_to_a_present_or_just_renewed_session(told: Told, answer: Any) -> None:
     steps = fetch(["ours", OldCookie("_old", "left behind")], told.settings(), now=NOON)
     next(steps)
 
@@ -283,7 +283,7 @@ def test_beside_a_present_session_or_one_just_renewed_no_old_cookie_is_read(told
 # Writing.
 
 
-def test_a_session_nobody_touched_takes_no_step(told: Told) -> None:
+def test_an_unused_session_takes_no_step(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
 
     answer = end(commit(session, told.settings(), now=NOON))
@@ -291,7 +291,7 @@ def test_a_session_nobody_touched_takes_no_step(told: Told) -> None:
     assert (answer.cookies, answer.vary, answer.no_store) == ((), "", False)
 
 
-def test_a_session_only_read_takes_no_step_and_varies_by_cookie(told: Told) -> None:
+def test_a_session_that_was_only_read_takes_no_step_and_varies_by_cookie(told: Told) -> None:
     session = use(told.settings(), stored(cart=[1]))
     assert session["cart"] == [1]
 
@@ -300,7 +300,7 @@ def test_a_session_only_read_takes_no_step_and_varies_by_cookie(told: Told) -> N
     assert (answer.cookies, answer.vary, answer.no_store, answer.cookie) == ((), "Cookie", False, "old")
 
 
-def test_a_new_session_is_put_and_its_cookie_sent(told: Told) -> None:
+def test_a_new_session_is_put_and_its_cookie_is_sent(told: Told) -> None:
     session = use(told.settings())
     session["cart"] = 1
 
@@ -337,7 +337,7 @@ def test_a_write_over_a_row_sends_no_cookie(told: Told) -> None:
     assert told == []
 
 
-def test_a_sealed_session_that_was_written_is_sent(told: Told) -> None:
+def test_a_written_session_in_a_cookie_is_sent(told: Told) -> None:
     session = use(told.settings(), stored(version=None, cart=1))
     session.clear()
 
@@ -356,7 +356,7 @@ def test_cve_2023_20862_clearing_the_last_key_is_saved(told: Told) -> None:
     put(state_of(session).stored, step, {}, deleted=frozenset({"cart"}))
 
 
-def test_the_flag_of_other_libraries_writes_what_was_not_even_read(told: Told) -> None:
+def test_other_libraries_modified_flag_writes_an_unread_session(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session.modified = True
 
@@ -365,14 +365,14 @@ def test_the_flag_of_other_libraries_writes_what_was_not_even_read(told: Told) -
     put(state_of(session).stored, step, {"cart": 1})
 
 
-def test_what_the_store_wants_rewritten_is(told: Told) -> None:
+def test_a_session_that_the_store_wants_rewritten_is_rewritten(told: Told) -> None:
     session = use(told.settings(), stored(rewrite=True, cart=1))
     session.get("cart")
 
     put(state_of(session).fetched.stored, next(commit(session, told.settings(), now=NOON)), {"cart": 1})
 
 
-def test_a_write_to_a_session_that_has_ended_is_dropped_and_said(told: Told) -> None:
+def test_a_write_to_an_ended_session_is_dropped_and_reported(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session["cart"] = 2
     steps = commit(session, told.settings(), now=NOON)
@@ -384,7 +384,7 @@ def test_a_write_to_a_session_that_has_ended_is_dropped_and_said(told: Told) -> 
     assert told == [("lost_write", "ended", "log id of old")]
 
 
-def test_or_raised_if_so_configured(told: Told) -> None:
+def test_a_lost_write_is_raised_if_so_configured(told: Told) -> None:
     policy = told.settings(raise_on_lost_write=True)
     session = use(policy, stored(cart=1))
     session["cart"] = 2
@@ -395,7 +395,7 @@ def test_or_raised_if_so_configured(told: Told) -> None:
         steps.send(None)
 
 
-def test_a_touch_of_a_session_that_has_ended_is_no_lost_write(told: Told) -> None:
+def test_a_touch_of_an_ended_session_is_not_a_lost_write(told: Told) -> None:
     session = use(told.settings(raise_on_lost_write=True), stored(cart=1))
     session.get("cart")
     steps = commit(session, told.settings(), now=NOON + DAY)
@@ -408,7 +408,7 @@ def test_a_touch_of_a_session_that_has_ended_is_no_lost_write(told: Told) -> Non
 # Touching.
 
 
-def test_a_tenth_of_the_idle_timeout_moves_the_limit(told: Told) -> None:
+def test_after_a_tenth_of_the_idle_timeout_the_limit_is_moved(told: Told) -> None:
     policy = told.settings(idle_timeout=10 * DAY)
     found = stored(cart=1).changed(expires=NOON + 10 * DAY)
 
@@ -431,7 +431,7 @@ def test_touching_never_goes_past_the_absolute_limit(told: Told) -> None:
     assert (step.draft.created, step.draft.expires) == (NOON, NOON + 9 * DAY)
 
 
-def test_at_the_absolute_limit_nothing_is_touched_any_more(told: Told) -> None:
+def test_at_the_absolute_limit_nothing_is_touched(told: Told) -> None:
     policy = told.settings(absolute_timeout=7 * DAY)
     session = use(policy, stored(cart=1))
     session.get("cart")
@@ -463,7 +463,7 @@ def test_a_touched_row_sends_its_cookie_only_if_the_browser_counts_too(
 
 
 class Permanent(Session):
-    """A framework's session that lives longer if it says so itself."""
+    """A framework's session that lives longer if its data says so."""
 
     __slots__ = ()
 
@@ -485,7 +485,7 @@ def test_a_session_that_changes_its_own_lifetime_is_stored_and_sent_with_it(told
     assert [cookie.max_age for cookie in answer.cookies] == [31 * 86400]
 
 
-def test_a_lifetime_may_be_a_moment(told: Told) -> None:
+def test_a_lifetime_may_be_a_fixed_time(told: Told) -> None:
     class UntilTomorrow(Session):
         __slots__ = ()
 
@@ -517,7 +517,7 @@ def test_renew_deletes_the_old_id_before_it_puts_a_new_one(told: Told) -> None:
 
     steps = commit(session, told.settings(), now=NOON + DAY)
     assert next(steps) == Delete(found, "_shop", NOON + DAY + MINUTE)
-    # Another request has written in between; the deletion returns the latest state.
+    # Another request has written in between, and the deletion returns the latest state.
     step = steps.send(stored(cart=1, coupon="X", lang="en"))
     put(None, step, {"cart": 2, "lang": "en"}, put={"cart": 2}, deleted=frozenset({"coupon"}))
     answer = end(steps, stored("new"))
@@ -539,7 +539,7 @@ def test_renewing_never_extends_the_absolute_limit(told: Told) -> None:
     assert (step.draft.created, step.draft.expires) == (NOON, NOON + 8 * DAY)
 
 
-def test_renewing_what_has_ended_brings_nothing_back(told: Told) -> None:
+def test_renewing_an_ended_session_brings_nothing_back(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session.configure(renew=True)
     steps = commit(session, told.settings(), now=NOON)
@@ -557,7 +557,7 @@ def test_renewing_an_empty_anonymous_session_creates_nothing(told: Told) -> None
     assert told == []
 
 
-def test_renewing_without_a_session_begins_one_with_what_was_put(told: Told) -> None:
+def test_renewing_without_a_session_begins_one_with_the_new_data(told: Told) -> None:
     session = use(told.settings())
     session["cart"] = 1
     session.configure(renew=True)
@@ -572,7 +572,7 @@ def test_renewing_without_a_session_begins_one_with_what_was_put(told: Told) -> 
 @pytest.mark.parametrize(
     ("before", "after"), [({}, {"user_id": 7}), ({"user_id": 7}, {"user_id": 8}), ({"user_id": 7}, {})]
 )
-def test_cve_2022_25896_another_principal_brings_another_id_whatever_logged_them_in(
+def test_cve_2022_25896_another_principal_gets_another_id_however_the_login_was_made(
     told: Told, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     session = use(told.settings(), stored(**before))
@@ -586,7 +586,7 @@ def test_cve_2022_25896_another_principal_brings_another_id_whatever_logged_them
     assert step.draft.principal == (str(after["user_id"]) if after else None)
 
 
-def test_a_principal_altered_in_place_is_another(told: Told) -> None:
+def test_a_principal_mutated_in_place_is_another(told: Told) -> None:
     session = use(told.settings(), stored(user_id={"id": 7}))
     session["user_id"]["id"] = 8
 
@@ -600,14 +600,14 @@ def test_the_same_principal_keeps_the_id(told: Told) -> None:
     assert isinstance(next(commit(session, told.settings(), now=NOON)), Put)
 
 
-def test_login_of_the_same_principal_renews_all_the_same(told: Told) -> None:
+def test_login_of_the_same_principal_still_renews(told: Told) -> None:
     session = use(told.settings(), stored(user_id=7))
     session.login(7)
 
     assert isinstance(next(commit(session, told.settings(), now=NOON)), Delete)
 
 
-def test_what_cannot_be_stored_is_known_before_the_old_id_is_gone(told: Told) -> None:
+def test_a_value_that_cannot_be_stored_is_refused_before_the_old_id_is_deleted(told: Told) -> None:
     policy = told.settings()
     session = use(policy, stored(list=[]))
     session["list"].append("bad")
@@ -643,7 +643,7 @@ def test_drop_without_a_session_does_nothing(told: Told) -> None:
     assert told == []
 
 
-def test_drop_of_what_has_ended_does_not_wipe_out_a_new_logins_cookie(told: Told) -> None:
+def test_drop_of_an_ended_session_does_not_remove_a_new_logins_cookie(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session.configure(drop=True)
     steps = commit(session, told.settings(), now=NOON)
@@ -680,7 +680,7 @@ def test_logout_ends_the_session(told: Told) -> None:
     assert [cookie.value for cookie in end(steps, stored()).cookies] == [None]
 
 
-def test_what_is_put_after_logout_begins_a_session_with_an_age_of_its_own(told: Told) -> None:
+def test_a_write_after_logout_begins_a_session_with_a_new_age(told: Told) -> None:
     session = use(told.settings(), stored(user_id=7, cart=1))
     session.logout()
     session["notice"] = "Goodbye"
@@ -693,7 +693,7 @@ def test_what_is_put_after_logout_begins_a_session_with_an_age_of_its_own(told: 
     assert step.draft.created == NOON + DAY
 
 
-def test_ignore_forgets_the_changes(told: Told) -> None:
+def test_ignore_discards_the_changes(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session["cart"] = 2
     session.configure(ignore=True)
@@ -709,7 +709,7 @@ def test_ignore_forgets_the_changes(told: Told) -> None:
 @pytest.mark.parametrize(
     ("save_on_error", "status", "saved"), [(False, 500, False), (True, 503, True), (False, 499, True)]
 )
-def test_a_plain_write_of_a_request_that_fails_is_not_saved_unless_told(
+def test_a_failed_request_saves_no_plain_write_unless_configured(
     told: Told, save_on_error: bool, status: int, saved: bool
 ) -> None:
     policy = told.settings(save_on_error=save_on_error)
@@ -720,7 +720,7 @@ def test_a_plain_write_of_a_request_that_fails_is_not_saved_unless_told(
 
 
 @pytest.mark.parametrize("ending", [{"drop": True}, {"renew": True}])
-def test_a_drop_or_a_renewal_is_carried_out_even_then(told: Told, ending: dict[str, bool]) -> None:
+def test_a_failed_request_still_carries_out_a_drop_or_a_renewal(told: Told, ending: dict[str, bool]) -> None:
     session = use(told.settings(), stored(cart=1))
     session.configure(**ending)
 
@@ -746,7 +746,7 @@ def test_a_late_request_writes_nothing_and_sends_no_cookie(told: Told, act: Any)
     assert end(commit(session, told.settings(), now=NOON)).cookies == ()
 
 
-def test_what_a_late_request_wrote_is_a_lost_write(told: Told) -> None:
+def test_a_late_requests_write_is_a_lost_write(told: Told) -> None:
     session = use(told.settings(), late=True)
     session["cart"] = 1
 
@@ -756,7 +756,9 @@ def test_what_a_late_request_wrote_is_a_lost_write(told: Told) -> None:
 
 
 @pytest.mark.parametrize(("options", "status"), [({"ignore": True}, 200), ({}, 500)])
-def test_what_would_not_be_saved_anyway_is_no_lost_write(told: Told, options: dict[str, bool], status: int) -> None:
+def test_a_write_that_would_not_be_saved_anyway_is_not_a_lost_write(
+    told: Told, options: dict[str, bool], status: int
+) -> None:
     session = use(told.settings(raise_on_lost_write=True), late=True)
     session["cart"] = 1
     session.configure(**options)
@@ -774,7 +776,7 @@ def test_a_login_in_a_late_request_begins_a_session(told: Told) -> None:
 
 
 @pytest.mark.parametrize("options", [{"drop": True}, {"renew": True}, {}])
-def test_when_it_has_ended_nothing_can_be_changed_any_more(told: Told, options: dict[str, bool]) -> None:
+def test_after_its_end_a_session_takes_no_more_changes(told: Told, options: dict[str, bool]) -> None:
     session = use(told.settings(), stored(cart=1))
     session["cart"] = 2
     session.configure(**options)
@@ -837,7 +839,7 @@ def test_an_option_alone_sends_nothing(told: Told) -> None:
     assert end(commit(session, told.settings(), now=NOON)).cookies == ()
 
 
-def test_a_cookie_too_large_is_refused_when_it_is_known(told: Told) -> None:
+def test_an_oversized_cookie_is_refused_when_its_size_is_known(told: Told) -> None:
     session = use(told.settings())
     session["cart"] = 1
     steps = commit(session, told.settings(), now=NOON)
@@ -853,7 +855,7 @@ def test_a_cookie_too_large_is_refused_when_it_is_known(told: Told) -> None:
 
 
 def sent(told: Told, found: StoredSession, **settings: Any) -> Session:
-    """Return a session whose response's headers have gone without a change to it."""
+    """Return a session whose response's headers were sent without a change to it."""
     policy = told.settings(**settings)
     session = use(policy, found)
     len(session)
@@ -861,7 +863,7 @@ def sent(told: Told, found: StoredSession, **settings: Any) -> Session:
     return session
 
 
-def test_what_is_changed_while_the_body_is_sent_is_put_into_the_row(told: Told) -> None:
+def test_a_change_during_the_body_is_put_into_the_row(told: Told) -> None:
     found = stored(cart=[1])
     session = sent(told, found)
     session["cart"].append(2)
@@ -876,7 +878,7 @@ def test_what_is_changed_while_the_body_is_sent_is_put_into_the_row(told: Told) 
     assert list(finish(session, told.settings(), now=NOON + DAY)) == []
 
 
-def test_what_was_stored_with_the_headers_is_not_stored_again(told: Told) -> None:
+def test_a_change_stored_with_the_headers_is_not_stored_again(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session.clear()
     session.modified = True
@@ -897,7 +899,7 @@ def test_a_body_that_outlasts_the_idle_limit_does_not_end_the_session(told: Told
     assert step.draft.expires == NOON + 17 * DAY
 
 
-def test_a_row_can_be_dropped_while_the_body_is_sent(told: Told) -> None:
+def test_a_row_can_be_dropped_during_the_body(told: Told) -> None:
     found = stored(cart=1)
     session = sent(told, found)
     session.configure(drop=True)
@@ -909,7 +911,7 @@ def test_a_row_can_be_dropped_while_the_body_is_sent(told: Told) -> None:
     assert told == [("ended", "", "log id of old")]
 
 
-def test_a_late_change_to_a_row_that_has_ended_is_a_lost_write(told: Told) -> None:
+def test_a_late_change_to_an_ended_row_is_a_lost_write(told: Told) -> None:
     session = sent(told, stored(cart=1))
     session["cart"] = 2
     steps = finish(session, told.settings(), now=NOON)
@@ -921,7 +923,7 @@ def test_a_late_change_to_a_row_that_has_ended_is_a_lost_write(told: Told) -> No
 
 
 @pytest.mark.parametrize("found", [stored(version=None, cart=[]), None])
-def test_a_late_change_in_place_that_nothing_can_take_is_said_once(told: Told, found: StoredSession | None) -> None:
+def test_a_late_mutation_that_cannot_be_saved_is_reported_once(told: Told, found: StoredSession | None) -> None:
     session = use(told.settings(), found)
     cart = session.setdefault("cart", [])
     if found is None:
@@ -946,7 +948,7 @@ def test_finish_does_nothing_without_a_change_or_before_the_headers(told: Told) 
     assert told == []
 
 
-def test_a_session_first_touched_after_the_headers_can_change_its_row(told: Told) -> None:
+def test_a_session_first_used_after_the_headers_can_change_its_row(told: Told) -> None:
     found = stored(cart=1)
     session = use(told.settings(), found)
     end(commit(session, told.settings(), now=NOON))
@@ -955,7 +957,7 @@ def test_a_session_first_touched_after_the_headers_can_change_its_row(told: Told
     put(found, next(finish(session, told.settings(), now=NOON)), {"cart": 2}, put={"cart": 2})
 
 
-def test_a_sealed_session_first_touched_after_the_headers_is_closed(told: Told) -> None:
+def test_a_session_in_a_cookie_first_used_after_the_headers_is_closed(told: Told) -> None:
     session = use(told.settings(), stored(version=None))
     end(commit(session, told.settings(), now=NOON))
 
@@ -980,14 +982,16 @@ def test_a_sealed_session_first_touched_after_the_headers_is_closed(told: Told) 
         (lambda session: None, []),
     ],
 )
-def test_a_request_that_failed_beyond_us_still_ends_what_was_to_end(told: Told, act: Any, steps: list[type]) -> None:
+def test_a_request_that_failed_outside_the_adapter_still_ends_a_dropped_session(
+    told: Told, act: Any, steps: list[type]
+) -> None:
     session = use(told.settings(), stored(user_id=7, cart=1))
     act(session)
 
     assert [type(step) for step in abandon(session, told.settings(), now=NOON)] == steps
 
 
-def test_without_a_failure_an_abandoned_request_saves_what_a_row_can_take(told: Told) -> None:
+def test_without_a_failure_an_abandoned_request_saves_changes_to_a_row(told: Told) -> None:
     found = stored(cart=1)
     session = use(told.settings(), found)
     session["cart"] = 2
@@ -995,14 +999,14 @@ def test_without_a_failure_an_abandoned_request_saves_what_a_row_can_take(told: 
     put(found, next(abandon(session, told.settings(), now=NOON, status=403)), {"cart": 2}, put={"cart": 2})
 
 
-def test_a_login_that_the_browser_cannot_learn_of_is_not_carried_out(told: Told) -> None:
+def test_a_login_whose_cookie_cannot_be_sent_is_not_carried_out(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session.login(7)
 
     assert list(abandon(session, told.settings(), now=NOON, status=403)) == []
 
 
-def test_what_a_failed_request_wrote_is_not_saved_later_either(told: Told) -> None:
+def test_a_failed_requests_write_is_not_saved_later(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session["cart"] = 2
     assert list(abandon(session, told.settings(), now=NOON)) == []
@@ -1012,7 +1016,7 @@ def test_what_a_failed_request_wrote_is_not_saved_later_either(told: Told) -> No
         session["cart"] = 3
 
 
-def test_an_abandoned_request_that_touched_no_session_reads_none(told: Told) -> None:
+def test_an_abandoned_request_that_used_no_session_reads_none(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
 
     assert list(abandon(session, told.settings(), now=NOON)) == []
@@ -1049,5 +1053,5 @@ def test_changes_are_true_if_there_are_any() -> None:
         Changes({"secret": 1}),
     ],
 )
-def test_what_passes_between_the_rules_and_a_store_does_not_show_itself(value: Any) -> None:
+def test_the_values_between_the_rules_and_a_store_hide_their_contents(value: Any) -> None:
     assert repr(value) == str(value) == f"<{type(value).__name__}>"

@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 
 class UntilSession(Session):
-    """One that ends at the time under ``"until"``."""
+    """A session that ends at the time under ``"until"``."""
 
     @staticmethod
     def _lifetime_of(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
@@ -63,7 +63,7 @@ def test_a_fixed_time_does_not_outlast_the_absolute_timeout(
     assert sessions.fetch(header, session_type=UntilSession).is_new
 
 
-def test_a_new_time_is_stored_and_told_to_the_browser(
+def test_a_new_time_is_stored_and_sent_to_the_browser(
     sessions: Sessions, clock: FakeClock, begin: Callable[[timedelta], str]
 ) -> None:
     header = begin(HOUR)
@@ -91,7 +91,7 @@ def test_a_request_whose_write_was_lost_stays_late(sessions: Sessions, begin: Ca
 
 
 @pytest.mark.parametrize("max_age", [0, -1])
-def test_a_cookie_to_be_forgotten_at_once_opens_nothing_either(clock: FakeClock, max_age: int) -> None:
+def test_a_cookie_that_expires_at_once_opens_nothing(clock: FakeClock, max_age: int) -> None:
     sessions = Sessions(TableStore(MemoryTable(clock=clock)), key="sid", max_age=max_age, clock=clock)
     session = sessions.fetch()
     session["n"] = 1
@@ -112,7 +112,7 @@ def test_an_age_in_the_far_past_ends_the_cookie(sessions: Sessions) -> None:
     assert "Max-Age=-34560000" in str(cookie)
 
 
-def test_who_writes_with_each_request_is_sent_the_cookie_again_as_who_reads_is(clock: FakeClock) -> None:
+def test_a_session_written_by_each_request_is_sent_again_as_often_as_one_that_is_read(clock: FakeClock) -> None:
     week = timedelta(days=7)
     sessions = Sessions(
         TableStore(MemoryTable(clock=clock)), key="sid", clock=clock, idle_timeout=week, max_age=7 * 24 * 3600

@@ -1,4 +1,4 @@
-"""How long a session lives, on both stores, by a clock that the test moves."""
+"""How long a session lives in both stores, with a clock that the test moves."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,7 +32,7 @@ def visitor(request: pytest.FixtureRequest, clock: FakeClock, visit: Callable[[S
 
 
 def replay(visitor: Any, cookie: str) -> dict[str, Any]:
-    """Return what a thief would see with a copy of the *cookie*."""
+    """Return the session's data as a thief with a copy of the *cookie* would see it."""
     return dict(visitor.sessions.resume(cookie))
 
 
@@ -61,7 +61,7 @@ def test_cve_2025_46344_a_cookie_replayed_after_the_absolute_limit_is_empty(visi
     assert replay(someone, cookie) == {}
 
 
-def test_use_keeps_it_alive(visitor: Made, clock: FakeClock) -> None:
+def test_use_keeps_a_session_alive(visitor: Made, clock: FakeClock) -> None:
     someone = visitor(idle_timeout=HOUR, absolute_timeout=None)
 
     for _ in range(100):
@@ -69,7 +69,7 @@ def test_use_keeps_it_alive(visitor: Made, clock: FakeClock) -> None:
         assert someone.look() == {"user": 7}
 
 
-def test_it_is_touched_at_most_every_tenth_of_the_idle_limit(visitor: Made, clock: FakeClock) -> None:
+def test_a_session_is_touched_at_most_every_tenth_of_the_idle_limit(visitor: Made, clock: FakeClock) -> None:
     someone = visitor(idle_timeout=HOUR)
     limits = []
     for _ in range(60):
@@ -81,7 +81,7 @@ def test_it_is_touched_at_most_every_tenth_of_the_idle_limit(visitor: Made, cloc
     assert limits == sorted(limits)
 
 
-def test_a_write_moves_the_limit_though_a_touch_would_not_be_due(visitor: Made, clock: FakeClock) -> None:
+def test_a_write_moves_the_limit_even_if_no_touch_is_due(visitor: Made, clock: FakeClock) -> None:
     someone = visitor(idle_timeout=HOUR)
     clock.advance(timedelta(minutes=5))
     after = clock() + HOUR
@@ -126,14 +126,14 @@ def test_a_login_restarts_the_absolute_limit(visitor: Made, clock: FakeClock) ->
 
 
 @pytest.mark.parametrize("idle_timeout", [None, timedelta(days=36_500)])
-def test_without_limits_it_lives_on(visitor: Made, clock: FakeClock, idle_timeout: timedelta | None) -> None:
+def test_without_limits_a_session_does_not_end(visitor: Made, clock: FakeClock, idle_timeout: timedelta | None) -> None:
     someone = visitor(idle_timeout=idle_timeout, absolute_timeout=None)
     clock.advance(timedelta(days=10_000))
 
     assert someone.look() == {"user": 7}
 
 
-def test_an_absolute_limit_made_shorter_holds_for_those_already_there(
+def test_a_shortened_absolute_limit_applies_to_existing_sessions(
     visit: Callable[[Sessions], Any], clock: FakeClock
 ) -> None:
     long = visit(Sessions("cookie", key="sid", secret_key_base=SECRET, clock=clock))

@@ -1,4 +1,4 @@
-"""The table in memory, beyond the contract of every table: its bounds, its sweeping, its name."""
+"""The table in memory, beyond the contract of all tables: its limits, its sweeping, its name."""
 
 import tracemalloc
 from datetime import timedelta
@@ -26,7 +26,7 @@ def table(clock: FakeClock) -> MemoryTable:
     return MemoryTable(clock=clock)
 
 
-def test_the_least_recently_used_row_goes_when_it_is_full(clock: FakeClock) -> None:
+def test_a_full_table_evicts_the_least_recently_used_row(clock: FakeClock) -> None:
     events: list[Event] = []
     table = MemoryTable(max_rows=3, name="session", clock=clock)
     table.listen(events.append)
@@ -42,7 +42,7 @@ def test_the_least_recently_used_row_goes_when_it_is_full(clock: FakeClock) -> N
     assert events == [Event("evicted", "session", "1 of 3 rows")]
 
 
-def test_what_is_used_after_it_was_found_to_be_old_stays(clock: FakeClock) -> None:
+def test_a_row_used_after_it_was_selected_for_eviction_stays(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=4, clock=clock)
     for number in range(5):
         table.insert(digest(number), row(clock))
@@ -65,13 +65,13 @@ def test_what_is_used_after_it_was_found_to_be_old_stays(clock: FakeClock) -> No
     ]
 
 
-def test_a_large_table_evicts_from_the_part_of_the_new_row_and_where_that_is_empty_from_another(
+def test_a_large_table_evicts_from_the_new_rows_part_or_from_another_if_that_is_empty(
     clock: FakeClock,
 ) -> None:
     events: list[Event] = []
     table = MemoryTable(max_rows=2049, clock=clock)
     table.listen(events.append)
-    # Of two parts, one with all rows and one with none.
+    # Two parts: one with all rows and one with none.
     of_one, of_other = ([digest(n) for n in range(10_000) if hash(digest(n)) % 2 == part] for part in (0, 1))
     for each in of_one[:2049]:
         table.insert(each, row(clock))
@@ -84,7 +84,7 @@ def test_a_large_table_evicts_from_the_part_of_the_new_row_and_where_that_is_emp
     assert len(table) == 2049
 
 
-def test_expired_rows_make_room_before_a_live_one_has_to_go(clock: FakeClock) -> None:
+def test_expired_rows_are_removed_before_a_live_one_is_evicted(clock: FakeClock) -> None:
     events: list[Event] = []
     table = MemoryTable(max_rows=2, clock=clock)
     table.listen(events.append)
@@ -98,7 +98,7 @@ def test_expired_rows_make_room_before_a_live_one_has_to_go(clock: FakeClock) ->
     assert events == []
 
 
-def test_a_read_that_was_noted_of_a_row_now_gone_does_no_harm(clock: FakeClock) -> None:
+def test_a_recorded_read_of_a_removed_row_does_no_harm(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=1, clock=clock)
     table.insert(digest(0), row(clock))
     table.read(digest(0))
@@ -121,7 +121,7 @@ def test_a_replaced_row_counts_as_used(clock: FakeClock) -> None:
     assert table.read(digest(1)) is None
 
 
-def test_a_listener_that_comes_through_two_stores_is_told_once(clock: FakeClock) -> None:
+def test_a_listener_added_through_two_stores_is_called_once(clock: FakeClock) -> None:
     events: list[Event] = []
     table = MemoryTable.named("told once", clock=clock)
     table.max_rows = 1
@@ -142,7 +142,7 @@ def test_a_table_without_room_is_refused(option: str, least: int) -> None:
     MemoryTable(**cast("dict[str, Any]", {option: least}))
 
 
-def test_anonymous_visitors_push_nobody_out_who_is_logged_in(clock: FakeClock) -> None:
+def test_anonymous_visitors_evict_no_logged_in_users(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=1000, clock=clock)
     for number in range(800):
         table.insert(digest(number), row(clock, principal=str(number)))
@@ -160,7 +160,7 @@ def test_anonymous_visitors_push_nobody_out_who_is_logged_in(clock: FakeClock) -
     assert [table.read(each) is not None for each in anonymous] == [False] * 200 + [True] * 200
 
 
-def test_an_anonymous_row_goes_first_wherever_in_a_large_table_it_is(clock: FakeClock) -> None:
+def test_an_anonymous_row_is_evicted_first_wherever_it_is_in_a_large_table(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=10_000, clock=clock)
     nobodys = digest(0)
     table.insert(nobodys, row(clock))
@@ -177,7 +177,7 @@ def test_an_anonymous_row_goes_first_wherever_in_a_large_table_it_is(clock: Fake
 
 
 @pytest.mark.parametrize("principal", [None, "7"])
-def test_what_is_no_session_is_never_evicted(clock: FakeClock, principal: str | None) -> None:
+def test_a_row_that_is_not_a_session_is_never_evicted(clock: FakeClock, principal: str | None) -> None:
     table = MemoryTable(max_rows=4, clock=clock)
     table.insert(digest(0), row(clock, principal=principal))
     table.remove(digest(0), tombstone=Tombstone(clock() + HOUR, b"next"))
@@ -207,7 +207,7 @@ def test_a_table_that_may_evict_nothing_refuses_new_rows_and_lets_sessions_end(c
 
 
 @pytest.mark.parametrize("principal", [None, "7"])
-def test_a_row_that_grows_beyond_the_table_is_not_evicted_for_itself(clock: FakeClock, principal: str | None) -> None:
+def test_a_row_that_outgrows_the_table_is_not_evicted_for_itself(clock: FakeClock, principal: str | None) -> None:
     table = MemoryTable(max_bytes=11_000, name="small", clock=clock)
     table.insert(digest(0), row(clock, principal=principal))
     for number in range(1, 10):
@@ -225,7 +225,7 @@ def big(clock: FakeClock, kilobytes: int, principal: str | None = None) -> Row:
     return row(clock, principal=principal)._replace(data=bytes(kilobytes * 1000))
 
 
-def test_the_bytes_of_all_rows_are_bounded_too(clock: FakeClock) -> None:
+def test_the_total_size_is_limited_too(clock: FakeClock) -> None:
     events: list[Event] = []
     table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     table.listen(events.append)
@@ -239,7 +239,7 @@ def test_the_bytes_of_all_rows_are_bounded_too(clock: FakeClock) -> None:
     assert events == [Event("evicted", "memory", "2 of 6 rows")]
 
 
-def test_what_was_removed_gives_its_bytes_back(clock: FakeClock) -> None:
+def test_a_removed_row_frees_its_bytes(clock: FakeClock) -> None:
     events: list[Event] = []
     table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     table.listen(events.append)
@@ -260,7 +260,7 @@ def test_what_was_removed_gives_its_bytes_back(clock: FakeClock) -> None:
     assert events == []
 
 
-def test_a_row_that_grows_makes_others_go_and_stays(clock: FakeClock) -> None:
+def test_a_growing_row_evicts_others_and_stays(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     for number in range(6):
         table.insert(digest(number), big(clock, 1))
@@ -270,7 +270,7 @@ def test_a_row_that_grows_makes_others_go_and_stays(clock: FakeClock) -> None:
     assert [table.read(digest(number)) is not None for number in range(6)] == [True, False, False, True, True, True]
 
 
-def test_a_row_that_is_too_large_for_the_table_is_refused_and_nothing_goes_for_it(clock: FakeClock) -> None:
+def test_a_row_too_large_for_the_table_is_refused_and_evicts_nothing(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     for number in range(6):
         table.insert(digest(number), big(clock, 1))
@@ -283,7 +283,7 @@ def test_a_row_that_is_too_large_for_the_table_is_refused_and_nothing_goes_for_i
     assert [table.read(digest(number)) for number in range(7)] == [*[big(clock, 1)] * 6, None]
 
 
-def test_expired_rows_of_a_large_table_make_room_wherever_they_are(clock: FakeClock) -> None:
+def test_expired_rows_anywhere_in_a_large_table_make_room(clock: FakeClock) -> None:
     events: list[Event] = []
     table = MemoryTable(max_rows=10_000, clock=clock)
     table.listen(events.append)
@@ -300,7 +300,7 @@ def test_expired_rows_of_a_large_table_make_room_wherever_they_are(clock: FakeCl
     assert len(table) == 10_000
 
 
-def test_writes_sweep_what_has_expired(table: MemoryTable, clock: FakeClock) -> None:
+def test_writes_sweep_expired_rows(table: MemoryTable, clock: FakeClock) -> None:
     for number in range(1000):
         table.insert(digest(number), row(clock))
     clock.advance(2 * HOUR)
@@ -312,7 +312,7 @@ def test_writes_sweep_what_has_expired(table: MemoryTable, clock: FakeClock) -> 
 
 
 @pytest.mark.parametrize("verb", ["replace", "touch", "remove"])
-def test_every_write_sweeps_a_little(table: MemoryTable, clock: FakeClock, verb: str) -> None:
+def test_every_write_sweeps_a_few_rows(table: MemoryTable, clock: FakeClock, verb: str) -> None:
     table.insert(digest(0), row(clock, 9 * HOUR))
     for number in range(1, 11):
         table.insert(digest(number), row(clock))
@@ -329,7 +329,7 @@ def test_every_write_sweeps_a_little(table: MemoryTable, clock: FakeClock, verb:
     assert len(table) == 11 - 4
 
 
-def test_sweep_takes_the_expired_rows_of_this_minute_too_up_to_its_limit(table: MemoryTable, clock: FakeClock) -> None:
+def test_sweep_includes_rows_that_expired_this_minute_up_to_its_limit(table: MemoryTable, clock: FakeClock) -> None:
     for number in range(10):
         table.insert(digest(number), row(clock, timedelta(seconds=number + 121)))
     for number in range(10, 15):
@@ -342,7 +342,7 @@ def test_sweep_takes_the_expired_rows_of_this_minute_too_up_to_its_limit(table: 
     assert len(table) == 5
 
 
-def test_what_was_touched_is_not_swept_at_its_old_time(table: MemoryTable, clock: FakeClock) -> None:
+def test_a_touched_row_is_not_swept_at_its_old_expiry(table: MemoryTable, clock: FakeClock) -> None:
     table.insert(digest(0), row(clock))
     table.touch(digest(0), clock() + 3 * HOUR, seen=clock())
     table.touch(digest(0), clock() + 2 * HOUR, seen=clock())
@@ -395,14 +395,14 @@ def test_expired_rows_are_replaced_by_an_insert(table: MemoryTable, clock: FakeC
     assert len(table) == 1
 
 
-def test_rows_and_what_is_listed_of_them_do_not_show_themselves(clock: FakeClock, table: MemoryTable) -> None:
+def test_the_repr_of_a_row_hides_its_contents(clock: FakeClock, table: MemoryTable) -> None:
     table.insert(digest(0), row(clock, principal="7"))
 
     assert repr(table.read(digest(0))) == "<Row>"
     assert repr(table.find("7")) == "[<RowInfo>]"
 
 
-def test_a_principals_other_rows_stay_listed_when_one_goes(table: MemoryTable, clock: FakeClock) -> None:
+def test_a_principals_other_rows_stay_listed_when_one_is_removed(table: MemoryTable, clock: FakeClock) -> None:
     for number in range(2):
         table.insert(digest(number), row(clock, principal="7"))
         clock.advance(timedelta(seconds=1))
@@ -412,7 +412,7 @@ def test_a_principals_other_rows_stay_listed_when_one_goes(table: MemoryTable, c
     assert [each.digest for each in table.find("7")] == [digest(1)]
 
 
-def test_the_only_row_there_is_does_not_make_room_for_itself(clock: FakeClock) -> None:
+def test_the_only_row_is_not_evicted_for_itself(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     assert table.insert(digest(0), row(clock))
 

@@ -1,4 +1,4 @@
-"""The serializer in C and the default one are interchangeable."""
+"""Test that the serializer in C and the default one are interchangeable."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ from holdall.testing.values import JSON as JSON_VALUES
 
 
 def read(serializer: TaggedJSON, payload: bytes) -> Any:
-    """Return what is read, with its types and as text, which tells apart what ``==`` does not."""
+    """Return the data as read, with its types and as text, which distinguishes values that are equal."""
     try:
         loaded = serializer.loads(payload)
     except ValueError:
@@ -56,7 +56,7 @@ def test_each_reads_what_the_other_writes(data: dict[str, Any]) -> None:
 @example(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 @example(b'{"a":1,}')
 @example(b"{}")
-def test_they_read_everything_alike(payload: bytes) -> None:
+def test_both_serializers_read_everything_alike(payload: bytes) -> None:
     assert read(FastTaggedJSON(), payload) == read(TaggedJSON(), payload)
 
 
@@ -66,16 +66,16 @@ def test_they_read_everything_alike(payload: bytes) -> None:
 @example('AAAA","')
 @example('AAAA"')
 @example("AA\ud800A")
-def test_base64url_is_read_as_strictly(text: str) -> None:
+def test_base64url_is_parsed_as_strictly(text: str) -> None:
     assert FastTaggedJSON.from_base64url(text) == from_text(text)
 
 
 @given(st.binary(min_size=1))
-def test_base64url_is_read_as_it_was_written(token: bytes) -> None:
+def test_base64url_is_decoded_as_it_was_encoded(token: bytes) -> None:
     assert FastTaggedJSON.from_base64url(to_text(token)) == token
 
 
-def test_cookies_are_read_with_it_and_without_it() -> None:
+def test_cookies_are_readable_with_it_and_without_it() -> None:
     secret = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
     formats = [NativeFormat(secret, serializer=serializer) for serializer in (FastTaggedJSON(), TaggedJSON())]
     record = Record({"user": 7}, FOREVER, FOREVER, "0123456789abcdef", generation=0)
@@ -88,7 +88,7 @@ def test_cookies_are_read_with_it_and_without_it() -> None:
 @pytest.mark.parametrize(
     "value", [*JSON_VALUES, *BEYOND_JSON, *(value for value, _ in CONVERTED + HTML + REFUSED)], ids=name
 )
-def test_they_take_and_refuse_the_same(value: Any) -> None:
+def test_both_serializers_accept_and_refuse_the_same_values(value: Any) -> None:
     fast, default = FastTaggedJSON(), TaggedJSON()
 
     for data in ({"k": value}, {"k": [{"a": value}], "other": {"b": 1}}):
@@ -102,7 +102,7 @@ def test_they_take_and_refuse_the_same(value: Any) -> None:
         assert outcomes[0] == outcomes[1]
 
 
-def test_plain_data_is_written_in_the_same_bytes() -> None:
+def test_plain_data_is_written_as_the_same_bytes() -> None:
     data = {"user": 7, "name": "Zo\u00eb \U0001f600", "cart": [1, 2.5, None, True, {"a": 'b/"\n'}], "empty": {}}
 
     assert FastTaggedJSON().dumps(data) == TaggedJSON().dumps(data)

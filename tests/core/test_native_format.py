@@ -1,4 +1,4 @@
-"""Our own cookies: what opens, what does not, and what can be read of them."""
+"""Our own cookies: which open, which do not, and what can be read in them."""
 
 import base64
 import os
@@ -27,7 +27,7 @@ BOTH = pytest.mark.parametrize("encrypt", [True, False], ids=["encrypted", "sign
 
 
 @BOTH
-def test_what_is_sealed_opens(encrypt: bool) -> None:
+def test_a_sealed_cookie_opens(encrypt: bool) -> None:
     cookie = NativeFormat(SECRET, encrypt=encrypt).seal(RECORD, key="_shop")
 
     assert NativeFormat(SECRET.encode(), encrypt=encrypt).open(cookie, key="_shop") == RECORD
@@ -48,7 +48,7 @@ def test_what_is_sealed_opens(encrypt: bool) -> None:
     ],
     ids=["encrypted", "signed"],
 )
-def test_a_cookie_of_this_version_opens_for_ever(encrypt: bool, cookie: str) -> None:
+def test_a_cookie_of_this_version_opens_forever(encrypt: bool, cookie: str) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt, random=bytes)
 
     assert format.open(cookie, key="_shop") == RECORD
@@ -56,7 +56,7 @@ def test_a_cookie_of_this_version_opens_for_ever(encrypt: bool, cookie: str) -> 
 
 
 @BOTH
-def test_the_times_and_the_generation_are_sealed_inside(encrypt: bool) -> None:
+def test_the_times_and_the_generation_are_sealed_too(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt)
     record = Record({}, 0, FOREVER, "f" * 16, 2**32 - 1, b"line", ended=True)
 
@@ -99,26 +99,26 @@ def test_cve_2023_48309_a_cookie_of_another_name_does_not_open(encrypt: bool) ->
         ({"signing_salt": "ab", "encryption_salt": "c"}, {"signing_salt": "a", "encryption_salt": "bc"}),
     ],
 )
-def test_salts_do_not_run_into_each_other(one: dict[str, str], other: dict[str, str], encrypt: bool) -> None:
+def test_salts_are_delimited(one: dict[str, str], other: dict[str, str], encrypt: bool) -> None:
     cookie = NativeFormat(SECRET, encrypt=encrypt, **one).seal(RECORD, key="_shop")
 
     assert NativeFormat(SECRET, encrypt=encrypt, **other).open(cookie, key="_shop") is None
 
 
 @BOTH
-def test_the_app_does_not_run_into_the_cookies_name(encrypt: bool) -> None:
+def test_the_app_name_and_the_cookies_name_are_delimited(encrypt: bool) -> None:
     cookie = NativeFormat(SECRET, encrypt=encrypt, app_name="a").seal(RECORD, key="bc")
 
     assert NativeFormat(SECRET, encrypt=encrypt, app_name="ab").open(cookie, key="c") is None
 
 
 @pytest.mark.parametrize("option", ["app_name", "signing_salt", "encryption_salt"])
-def test_a_salt_holds_no_nul(option: str) -> None:
+def test_a_salt_must_not_contain_nul(option: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot contain a NUL"):
         NativeFormat(SECRET, **{option: "a\0b"})
 
 
-def test_version_and_key_id_in_clear_select_the_key() -> None:
+def test_the_readable_version_and_key_id_select_the_key() -> None:
     tokens = [
         from_text(format.seal(RECORD, key="_shop")) or b""
         for format in (NativeFormat(SECRET), NativeFormat(OTHER), NativeFormat(SECRET, encrypt=False))
@@ -131,19 +131,19 @@ def test_version_and_key_id_in_clear_select_the_key() -> None:
 def test_a_key_that_is_not_named_is_not_tried() -> None:
     asked = []
     format = NativeFormat(SECRET)
-    format._box.open = lambda *args: asked.append(args)  # type: ignore[method-assign]  # watched, and never to be called
+    format._box.open = lambda *args: asked.append(args)  # type: ignore[method-assign]  # watched, and must never be called
 
     assert format.open(NativeFormat(OTHER).seal(RECORD, key="_shop"), key="_shop") is None
     assert asked == []
 
 
-def test_a_key_id_counts_to_its_last_bit() -> None:
+def test_a_key_id_is_compared_to_its_last_bit() -> None:
     format = NativeFormat(SECRET, encrypt=False)
     cookie = format.seal(RECORD, key="_shop")
     others = [bytes((*format._header[:4], format._header[4] ^ 1 << bit)) for bit in range(8)]
 
     for other in others:
-        # The mac is right, and made for that very header.
+        # The MAC is valid, and made for exactly that header.
         associated = other + format._associated[5:] + b"_shop"
         sealed = format._box.seal((from_text(cookie) or b"")[5:-32], associated)
 
@@ -151,7 +151,7 @@ def test_a_key_id_counts_to_its_last_bit() -> None:
 
 
 @BOTH
-def test_of_ten_keys_the_one_that_made_a_cookie_is_tried(encrypt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_ten_keys_only_the_one_that_made_a_cookie_is_tried(encrypt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     formats = [NativeFormat(f"{SECRET}{number}", encrypt=encrypt) for number in range(10)]
     store = CookieStore(formats[0], also_read=formats[1:])
     tried: list[int] = []
@@ -168,7 +168,7 @@ def test_of_ten_keys_the_one_that_made_a_cookie_is_tried(encrypt: bool, monkeypa
     assert tried == [*range(10)]
 
 
-def test_encrypted_it_shows_nothing_and_looks_different_each_time() -> None:
+def test_an_encrypted_cookie_reveals_nothing_and_differs_each_time() -> None:
     format = NativeFormat(SECRET)
 
     cookies = [format.seal(RECORD, key="_shop") for _ in range(2)]
@@ -177,7 +177,7 @@ def test_encrypted_it_shows_nothing_and_looks_different_each_time() -> None:
     assert b"user" not in base64.urlsafe_b64decode(cookies[0] + "==")
 
 
-def test_signed_it_can_be_read_and_comes_out_the_same() -> None:
+def test_a_signed_cookie_is_readable_and_the_same_each_time() -> None:
     format = NativeFormat(SECRET, encrypt=False)
 
     cookies = [format.seal(RECORD, key="_shop") for _ in range(2)]
@@ -187,7 +187,7 @@ def test_signed_it_can_be_read_and_comes_out_the_same() -> None:
 
 
 @BOTH
-def test_each_changed_character_closes_it(encrypt: bool) -> None:
+def test_each_changed_character_invalidates_a_cookie(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt)
     cookie = format.seal(RECORD, key="_shop")
 
@@ -202,7 +202,7 @@ def test_each_changed_character_closes_it(encrypt: bool) -> None:
 
 
 @BOTH
-def test_cut_off_or_grown_it_does_not_open(encrypt: bool) -> None:
+def test_a_truncated_or_extended_cookie_does_not_open(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt)
     cookie = format.seal(RECORD, key="_shop")
     longer = [cookie + more for more in ("A", "AA", "AAA", "AAAA", "=", "==", " ", "\n", "\0")]
@@ -213,7 +213,7 @@ def test_cut_off_or_grown_it_does_not_open(encrypt: bool) -> None:
     assert [each for each in tried if format.open(each, key="_shop") is not None] == []
 
 
-def test_a_payload_that_the_serializer_no_longer_reads_is_no_session() -> None:
+def test_a_payload_that_the_serializer_cannot_read_is_not_a_session() -> None:
     class Broken:
         def dumps(self, data: Mapping[str, Any], /) -> bytes:
             return b"not JSON"
@@ -226,17 +226,17 @@ def test_a_payload_that_the_serializer_no_longer_reads_is_no_session() -> None:
     assert NativeFormat(SECRET).open(cookie, key="_shop") is None
 
 
-def test_an_authentic_body_without_room_for_the_times_is_no_session() -> None:
+def test_an_authentic_body_too_short_for_the_times_is_not_a_session() -> None:
     format = NativeFormat(SECRET, encrypt=False)
     empty = to_text(format._header + format._box.seal(b"short", format._associated + b"_shop"))
 
     assert format.open(empty, key="_shop") is None
 
 
-def test_another_serializer_can_be_given() -> None:
+def test_a_custom_serializer_can_be_given() -> None:
     class Shouting:
         def dumps(self, data: Mapping[str, Any], /) -> bytes:
-            return data["text"].upper().encode()  # type: ignore[no-any-return]  # text is
+            return data["text"].upper().encode()  # type: ignore[no-any-return]  # the value is text
 
         def loads(self, payload: bytes, /) -> dict[str, Any]:
             return {"text": payload.decode()}
@@ -254,7 +254,7 @@ def test_the_source_of_randomness_can_be_given() -> None:
     assert len(cookies) == 1
 
 
-def test_a_format_does_not_show_its_secret() -> None:
+def test_a_formats_repr_hides_its_secret() -> None:
     format = NativeFormat(SECRET)
 
     assert SECRET not in repr(format) + repr(vars(format))
@@ -265,7 +265,7 @@ def test_a_format_does_not_show_its_secret() -> None:
 
 
 @given(st.binary(min_size=1))
-def test_text_stands_for_the_bytes_it_was_made_of(token: bytes) -> None:
+def test_text_decodes_to_the_bytes_it_was_made_from(token: bytes) -> None:
     text = to_text(token)
 
     assert from_text(text) == token
@@ -308,5 +308,5 @@ def test_unused_bits_of_the_last_character_are_zero(length: int) -> None:
         "\xc0\xc0AA",
     ],
 )
-def test_what_to_text_does_not_write_is_refused(text: str) -> None:
+def test_text_that_the_encoder_does_not_write_is_refused(text: str) -> None:
     assert from_text(text) is None

@@ -52,7 +52,7 @@ def browser(clock: FakeClock) -> Browser:
 
 
 def visit(browser: Browser, sessions: Sessions, path: str = "/shop/cart/", **put: Any) -> dict[str, Any]:
-    """Let the browser visit a page that puts something into its session, and return what that holds then."""
+    """Let the browser visit a page that writes to its session, and return the data."""
     session = sessions.fetch(browser.header(path, https=True), https=True)
     session.update(put)
     data = dict(session)
@@ -95,13 +95,13 @@ def test_a_session_moves_to_the_new_place(make: Make, browser: Browser, clock: F
 
 @pytest.mark.parametrize(("old", "new"), MOVES)
 @pytest.mark.parametrize("seconds", [0, 1, 10 * 24 * 3600])
-def test_a_login_beside_an_older_session_stands_and_the_old_cookie_goes(
+def test_a_login_next_to_an_older_session_counts_and_the_old_cookie_is_removed(
     make: Make, browser: Browser, clock: FakeClock, old: str, new: str, seconds: int
 ) -> None:
     before, unaware, after = make(PLACES[old], idle_timeout=None), make(PLACES[new]), make(PLACES[new], PLACES[old])
     log_in(browser, before, 7)
     clock.advance(timedelta(seconds=seconds))
-    # A login at a page that the old cookie does not go to, or by a process that does not know of it.
+    # A login on a page that the old cookie is not sent to, or by a process that does not know about it.
     browser.keep([str(cookie) for cookie in fresh_login(unaware, 8)], "/shop/cart/", https=True)
     assert len(browser.jar) == 2
 
@@ -143,7 +143,7 @@ def places_after(sessions: Sessions) -> Iterator[tuple[str, str, bool]]:
     return places_of(browser)
 
 
-def test_a_newer_session_in_the_old_place_is_moved_into_the_new_one(
+def test_a_newer_session_in_the_old_place_is_moved_to_the_new_one(
     make: Make, browser: Browser, clock: FakeClock
 ) -> None:
     before, after = make({"domain": "shop.example"}), make({}, {"domain": "shop.example"})
@@ -157,7 +157,7 @@ def test_a_newer_session_in_the_old_place_is_moved_into_the_new_one(
     assert visit(browser, after) == {"user": 8, "n": 1}
 
 
-def test_a_session_that_has_ended_in_the_old_place_hides_none_and_goes(
+def test_an_ended_session_in_the_old_place_hides_none_and_is_removed(
     make: Make, browser: Browser, clock: FakeClock
 ) -> None:
     before, after = make({"domain": "shop.example"}), make({}, {"domain": "shop.example"})
@@ -169,7 +169,7 @@ def test_a_session_that_has_ended_in_the_old_place_hides_none_and_goes(
     assert len(browser.jar) == 1
 
 
-def test_more_sessions_than_places_are_none(make: Make, clock: FakeClock, events: list[Event]) -> None:
+def test_more_sessions_than_places_are_ambiguous(make: Make, clock: FakeClock, events: list[Event]) -> None:
     after = make({}, {"domain": "shop.example"})
     cookies = [f"_shop={fresh_login(after, user)[0].value}" for user in (7, 8, 9)]
     events.clear()
@@ -188,7 +188,7 @@ def test_of_sessions_without_limits_the_one_that_began_last_counts(make: Make, c
     assert dict(after.fetch(f"{older}; {newer}")) == dict(after.fetch(f"{newer}; {older}")) == {"user": 8}
 
 
-def test_a_domain_that_was_added_is_expired_once(make: Make, clock: FakeClock) -> None:
+def test_an_added_domain_is_expired_once(make: Make, clock: FakeClock) -> None:
     after = make({"domain": "shop.example"}, {})
     cookies = [fresh_login(after, user)[0] for user in (7, 8)]
     session = after.fetch("; ".join(f"{each.attributes.key}={each.value}" for each in cookies), https=True)
@@ -214,7 +214,7 @@ def test_several_old_places_are_cleared_at_once(make: Make, browser: Browser) ->
 
 @pytest.mark.parametrize("old_key", ["_shop", "_old"])
 @pytest.mark.parametrize("end", [log_out, lambda browser, sessions, path: log_in(browser, sessions, 8, path)])
-def test_a_cookie_for_another_path_goes_although_it_was_not_sent(
+def test_a_cookie_for_another_path_is_removed_although_it_was_not_sent(
     make: Make, browser: Browser, old_key: str, end: Callable[..., None]
 ) -> None:
     before = make({"path": "/shop"}, key=old_key)
@@ -229,13 +229,13 @@ def test_a_cookie_for_another_path_goes_although_it_was_not_sent(
     assert all(kept.path == "/" for kept in browser.jar)
 
 
-def test_a_first_login_expires_nothing_that_cannot_be_there(make: Make) -> None:
+def test_a_first_login_expires_no_cookie_that_cannot_exist(make: Make) -> None:
     after = make({}, {"domain": "shop.example"})
 
     assert len(fresh_login(after, 7)) == 1
 
 
-def test_from_the_set_time_on_an_old_place_makes_a_duplicate_again(
+def test_after_read_old_until_an_old_place_makes_a_duplicate_again(
     make: Make, browser: Browser, clock: FakeClock, events: list[Event]
 ) -> None:
     end = clock() + timedelta(days=1)
@@ -253,9 +253,7 @@ def test_from_the_set_time_on_an_old_place_makes_a_duplicate_again(
     assert visit(browser, after) == {"user": 9}
 
 
-def test_a_domain_that_was_added_locks_nobody_out_even_unconfigured(
-    make: Make, browser: Browser, clock: FakeClock
-) -> None:
+def test_an_added_domain_locks_no_user_out_even_unconfigured(make: Make, browser: Browser, clock: FakeClock) -> None:
     before, after = make({}), make({"domain": "shop.example"})
     browser.keep([str(cookie) for cookie in fresh_login(before, 7)], https=True)
     clock.advance(timedelta(hours=1))
@@ -276,7 +274,7 @@ def test_without_its_old_places_another_session_of_ours_is_a_duplicate(store: st
     assert dict(sessions.fetch(cookies)) == {}
 
 
-# What is refused.
+# Refused settings.
 
 FAR = datetime(2027, 1, 31, tzinfo=UTC)
 
@@ -301,7 +299,7 @@ FAR = datetime(2027, 1, 31, tzinfo=UTC)
         ({"read_old_until": FAR}, "a store passed as an object does not take read_old_until"),
     ],
 )
-def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused_at_startup(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Sessions(TableStore(MemoryTable()), **{"key": "_shop", **options})
 
@@ -319,12 +317,12 @@ def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], mes
         {"key": "__Host-shop", "old_keys": {"__Host-shop": {"partitioned": True}}},
     ],
 )
-def test_what_can_is_taken(options: dict[str, Any]) -> None:
+def test_valid_settings_are_accepted(options: dict[str, Any]) -> None:
     assert Sessions(TableStore(MemoryTable()), **{"key": "_shop", **options})
 
 
 @pytest.mark.parametrize("store", KINDS)
-def test_a_store_given_by_name_ends_with_the_old_names(store: str, clock: FakeClock) -> None:
+def test_a_store_given_by_name_stops_reading_old_names_at_the_same_time(store: str, clock: FakeClock) -> None:
     options = {"table": "ended"} if store == "table" else {"secret_key_base": SECRET}
     before = Sessions(store, key="_old", principal_key="user", clock=clock, **options)  # type: ignore[arg-type]
     after = Sessions(store, key="__Host-shop", old_keys=["_old"], read_old_until=clock() + timedelta(hours=1),
@@ -337,5 +335,5 @@ def test_a_store_given_by_name_ends_with_the_old_names(store: str, clock: FakeCl
     session = after.fetch(header)
     assert dict(session) == {}
     session.login(8)
-    # It is no longer read, but still cleared away.
+    # It is no longer read, but still removed.
     assert next(str(cookie) for cookie in after.commit(session).cookies).startswith("_old=;")

@@ -1,4 +1,4 @@
-"""Several login libraries at one session: it has one principal, and the last login or logout holds for all of them."""
+"""Several login libraries with one session: it has one principal, and the last login or logout applies to all."""
 
 import traceback
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def sessions(table: InterruptedTable) -> Sessions:
 
 
 def made(sessions: Sessions, cookie: str | None, *acts: Callable[[Session], object]) -> str | None:
-    """Return the cookie after a request that does all of *acts*."""
+    """Return the cookie after one request that performs all of *acts*."""
     session = sessions.resume(cookie)
     for act in acts:
         act(session)
@@ -74,7 +74,7 @@ def principal(sessions: Sessions, cookie: str | None) -> str | None:
 
 @each
 @another
-def test_who_logs_in_last_is_the_principal(sessions: Sessions, name: str, other: str) -> None:
+def test_the_last_login_sets_the_principal(sessions: Sessions, name: str, other: str) -> None:
     cookie = made(sessions, None, lambda s: s.put("cart", 1), lambda s: LOGINS[name](s, 7))
 
     def switch(session: Session) -> None:
@@ -93,7 +93,7 @@ def test_who_logs_in_last_is_the_principal(sessions: Sessions, name: str, other:
 
 @each
 @another
-def test_the_same_user_may_be_logged_in_by_several(sessions: Sessions, name: str, other: str) -> None:
+def test_the_same_user_may_be_logged_in_by_several_libraries(sessions: Sessions, name: str, other: str) -> None:
     cookie = made(sessions, None, lambda s: LOGINS[name](s, 7), lambda s: s.put("cart", 1))
 
     again = made(sessions, cookie, lambda s: LOGINS[other](s, 7))
@@ -108,7 +108,7 @@ def test_the_same_user_may_be_logged_in_by_several(sessions: Sessions, name: str
 @pytest.mark.parametrize(
     "leave", [lambda s, key: s.pop(key), lambda s, key: s.delete(key), lambda s, key: s.put(key, None)]
 )
-def test_a_logout_by_one_is_a_logout_by_all(
+def test_a_logout_by_one_library_is_a_logout_by_all(
     sessions: Sessions, name: str, other: str, leave: Callable[[Session, str], object]
 ) -> None:
     cookie = made(sessions, None, lambda s: LOGINS[name](s, 7), lambda s: LOGINS[other](s, 7), lambda s: s.put("a", 1))
@@ -124,11 +124,11 @@ def test_a_logout_by_one_is_a_logout_by_all(
     after = sessions.resume(left)
     assert after.principal is None
     assert after["a"] == 1
-    # What is left of a login is no secret's digest either.
+    # What remains of a login does not contain a secret's digest either.
     assert "_auth_user_hash" not in after
 
 
-def test_within_a_request_nothing_of_another_login_is_left(sessions: Sessions) -> None:
+def test_within_a_request_a_login_removes_another_librarys_keys(sessions: Sessions) -> None:
     session = sessions.fetch()
     django(session, 7)
     flask(session, 8)
@@ -141,7 +141,7 @@ def test_within_a_request_nothing_of_another_login_is_left(sessions: Sessions) -
     assert dict(session) == {}
 
 
-def test_a_name_to_show_is_no_login_while_a_library_says_who_it_is(sessions: Sessions) -> None:
+def test_a_display_name_is_not_a_login_if_a_library_names_the_user(sessions: Sessions) -> None:
     cookie = made(sessions, None, lambda s: flask(s, 7), lambda s: s.put("username", "Ada"))
     assert principal(sessions, cookie) == "7"
 
@@ -155,7 +155,7 @@ def test_a_name_to_show_is_no_login_while_a_library_says_who_it_is(sessions: Ses
     assert principal(sessions, left) is None
 
 
-def test_where_no_library_logs_in_a_name_is_the_login(sessions: Sessions) -> None:
+def test_without_a_library_a_name_is_the_login(sessions: Sessions) -> None:
     cookie = made(sessions, None, lambda s: s.update(user="ada", username="Ada Lovelace"))
     assert principal(sessions, cookie) == "ada"
 
@@ -165,7 +165,7 @@ def test_where_no_library_logs_in_a_name_is_the_login(sessions: Sessions) -> Non
     assert principal(sessions, made(sessions, cookie, lambda s: s.pop("user"))) is None
 
 
-def test_keys_of_ones_own_are_treated_like_those_of_libraries() -> None:
+def test_custom_keys_are_treated_like_those_of_libraries() -> None:
     keys = principal_keys(["staff", "customer"])
 
     assert keys.overruled("customer", 8, {"staff": 7}) == ["staff"]
@@ -181,7 +181,7 @@ class Account:
 
 
 @pytest.mark.parametrize("after", [8, None])
-def test_a_login_and_a_logout_by_a_typed_object_follow_the_same_rule(sessions: Sessions, after: int | None) -> None:
+def test_logins_and_logouts_through_a_typed_object_follow_the_same_rule(sessions: Sessions, after: int | None) -> None:
     cookie = made(sessions, None, lambda s: by_hand(s, 7), lambda s: django(s, 7))
     pytest.importorskip("msgspec", reason="typed sessions need pydantic 2 or msgspec")
     session = sessions.resume(cookie)
@@ -193,7 +193,7 @@ def test_a_login_and_a_logout_by_a_typed_object_follow_the_same_rule(sessions: S
     assert principal(sessions, sessions.commit(session).cookie) == (None if after is None else "8")
 
 
-def test_an_altered_key_that_is_no_login_changes_none(sessions: Sessions) -> None:
+def test_a_mutated_key_that_is_not_a_login_changes_none(sessions: Sessions) -> None:
     pytest.importorskip("msgspec", reason="typed sessions need pydantic 2 or msgspec")
     session = sessions.resume(made(sessions, None, lambda s: django(s, 7)))
     typed_session(session, Account).theme = "dark"
@@ -201,15 +201,13 @@ def test_an_altered_key_that_is_no_login_changes_none(sessions: Sessions) -> Non
     assert session.principal == "7"
 
 
-def test_a_library_that_comes_to_know_the_login_does_not_undo_a_logout(
-    sessions: Sessions, table: InterruptedTable
-) -> None:
+def test_a_library_that_learns_of_the_login_does_not_undo_a_logout(sessions: Sessions, table: InterruptedTable) -> None:
     cookie = made(sessions, None, lambda s: flask(s, 7))
     leaving, learning = sessions.resume(cookie), sessions.resume(cookie)
     del leaving["_user_id"]
     django(learning, 7)
 
-    # The other library's keys reach the row that is about to be renewed, after it was read.
+    # The other library's keys reach the row after it was read and before it is renewed.
     sessions.commit(learning)
     left = sessions.commit(leaving).cookie
 
@@ -217,9 +215,7 @@ def test_a_library_that_comes_to_know_the_login_does_not_undo_a_logout(
     assert "_auth_user_hash" not in sessions.resume(left)
 
 
-def test_what_a_library_writes_into_a_session_that_has_another_owner_by_then_is_lost(
-    sessions: Sessions, table: InterruptedTable
-) -> None:
+def test_a_librarys_write_to_a_session_that_changed_hands_is_lost(sessions: Sessions, table: InterruptedTable) -> None:
     cookie = made(sessions, None, lambda s: flask(s, 7))
     learning = sessions.resume(cookie)
     django(learning, 7)
@@ -232,7 +228,7 @@ def test_what_a_library_writes_into_a_session_that_has_another_owner_by_then_is_
     assert set(sessions.resume(switched[0])) == {"user_id"}
 
 
-def test_a_request_that_fails_logs_out_all_and_logs_in_none(sessions: Sessions) -> None:
+def test_a_failed_request_logs_out_all_and_logs_in_none(sessions: Sessions) -> None:
     cookie = made(sessions, None, lambda s: flask(s, 7), lambda s: django(s, 7))
     leaving = sessions.resume(cookie)
     del leaving["_auth_user_id"]
@@ -246,7 +242,7 @@ def test_a_request_that_fails_logs_out_all_and_logs_in_none(sessions: Sessions) 
     assert principal(sessions, cookie) == "7"
 
 
-def test_a_key_that_is_not_the_sessions_own_is_not_asked() -> None:
+def test_only_the_configured_key_counts() -> None:
     sessions = Sessions("table", key="sid", table="memory://only", principal_key="account")
     session = sessions.fetch()
     django(session, 7)
@@ -303,14 +299,14 @@ def test_a_logout_deletes_the_cookies_that_would_undo_it(
     ],
     ids=["write", "renew", "switch", "logout and login"],
 )
-def test_who_is_still_logged_in_keeps_them(act: Callable[[Session], object]) -> None:
+def test_a_user_who_stays_logged_in_keeps_those_cookies(act: Callable[[Session], object]) -> None:
     sessions = Sessions("memory://kept", key="sid", delete_at_logout=["remember_token"])
     cookie = made(sessions, None, lambda s: flask(s, 7))
 
     assert "remember_token" not in str(headers(sessions, cookie, act))
 
 
-def test_one_name_in_the_place_of_a_list_is_refused() -> None:
+def test_a_single_name_instead_of_a_list_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"delete_at_logout='remember_token' is one name: pass a list of them"):
         Sessions("memory://refused", key="sid", delete_at_logout="remember_token")
 
@@ -319,7 +315,7 @@ def test_one_name_in_the_place_of_a_list_is_refused() -> None:
 
 
 def put(key: str, value: object = 7, *, store: str = "table", **options: Any) -> Callable[[], object]:
-    """Return what puts *value* under *key* into an anonymous session, and ends the request."""
+    """Return a function that puts *value* under *key* into an anonymous session, and ends the request."""
     given: dict[str, Any] = {"table": "memory://unnamed"} if store == "table" else {"secret_key_base": SECRET}
     sessions = Sessions(store, key="sid", **given, **options)
     session = sessions.fetch()
@@ -334,7 +330,7 @@ def put(key: str, value: object = 7, *, store: str = "table", **options: Any) ->
         *("loggedin", "is_admin", "admin", "user_email", "access_token", "identity.id", "jwt"),
     ],
 )
-def test_a_key_that_looks_like_a_login_is_refused_in_a_table_until_it_is_named(key: str) -> None:
+def test_a_key_that_looks_like_a_login_is_refused_in_a_table_until_it_is_configured(key: str) -> None:
     with pytest.raises(ConfigurationError, match=f"principal_key='{key}'"):
         put(key)()
 
@@ -353,11 +349,11 @@ def test_a_key_that_looks_like_a_login_is_refused_in_a_table_until_it_is_named(k
         *("subtotal", "admin_theme", "authors", "flow", "id", "name", "_flashes", "email_sent"),
     ],
 )
-def test_other_keys_of_an_anonymous_session_are_taken(key: str) -> None:
+def test_other_keys_of_an_anonymous_session_are_accepted(key: str) -> None:
     put(key)()
 
 
-def test_what_is_written_while_a_request_goes_on_is_refused_too() -> None:
+def test_a_write_in_the_middle_of_a_request_is_refused_too() -> None:
     sessions = Sessions("table", key="sid", table="memory://unnamed")
     begun = sessions.fetch()
     begun["n"] = 1
@@ -367,7 +363,7 @@ def test_what_is_written_while_a_request_goes_on_is_refused_too() -> None:
     with pytest.raises(ConfigurationError, match="principal_key"):
         session.save()
 
-    # A request that fails saves nothing.
+    # A failed request saves nothing.
     assert sessions.commit(session, status=500).cookie is not None
 
 

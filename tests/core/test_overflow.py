@@ -1,4 +1,4 @@
-"""Sessions in cookies with room: what does not fit goes into a table, and comes back when it fits."""
+"""Sessions in cookies with overflow: one that does not fit moves into a table, and moves back when it fits."""
 
 import asyncio
 import secrets
@@ -94,7 +94,7 @@ def write_more(session: Session) -> None:
 
 
 @KINDS
-def test_what_does_not_fit_goes_into_the_table_and_comes_back(make_sessions: MakeSessions, clock: FakeClock) -> None:
+def test_a_session_that_does_not_fit_moves_to_the_table_and_back(make_sessions: MakeSessions, clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = make_sessions(clock)
     sessions._on_event = events.append
@@ -113,7 +113,7 @@ def test_what_does_not_fit_goes_into_the_table_and_comes_back(make_sessions: Mak
     assert [kept.name for kept in visitor.browser.jar] == [f"{KEY}.g"]
 
 
-def test_what_fits_asks_no_table_and_what_does_not_asks_as_little_as_in_a_table(
+def test_a_session_that_fits_calls_no_table_and_others_as_little_as_in_a_table(
     table: Watched, clock: FakeClock
 ) -> None:
     visitor = Visitor(make(table, clock), clock)
@@ -126,7 +126,7 @@ def test_what_fits_asks_no_table_and_what_does_not_asks_as_little_as_in_a_table(
         answer_ = answer(visitor.sessions, visitor.header, act)
         assert table.take_asked() == asked
         visitor.browser.keep(answer_, https=True)
-    # The row goes when the browser has shown the new cookie, and no request that it sent before is on its way.
+    # The row is removed once the browser has sent the new cookie, and none of its earlier requests is in flight.
     for asked in ({}, {"remove": 1}, {}):
         visitor.browser.keep(answer(visitor.sessions, visitor.header, write), https=True)
         assert table.take_asked() == asked
@@ -141,7 +141,7 @@ def test_a_write_in_the_table_sends_no_cookie(table: Watched, clock: FakeClock) 
     assert visitor.does(dict)["n"] == 1
 
 
-def test_a_session_at_the_limit_does_not_go_to_and_fro(table: Watched, clock: FakeClock) -> None:
+def test_a_session_at_the_limit_does_not_move_back_and_forth(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     visitor = Visitor(make(table, clock, on_event=events.append), clock)
 
@@ -167,14 +167,14 @@ def test_a_session_may_begin_in_the_table(table: Watched, clock: FakeClock) -> N
     assert visitor.does(lambda session: (farewell(session), grow(session)), dict)["message"] == "Goodbye"
     assert table.table.sweep(10) == 0
     clock.advance(8 * DAY)
-    # With the tombstone of the one before.
+    # With the previous session's tombstone.
     assert visitor.sessions.sweep() == 2
 
 
 @KINDS
 @pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
 @pytest.mark.parametrize("act", [login, switch, renew, login_with_cart, lambda s: (renew(s), grow(s))])
-def test_a_renewal_or_a_login_takes_either_place(
+def test_a_renewal_or_a_login_may_use_either_place(
     make_sessions: MakeSessions, clock: FakeClock, is_large: bool, act: Act
 ) -> None:
     visitor = Visitor(make_sessions(clock), clock)
@@ -196,7 +196,7 @@ def test_a_renewal_or_a_login_takes_either_place(
     assert visitor.does(shrink, write, dict)["n"] == 3
 
 
-def test_who_renews_reports_a_move(table: Watched, clock: FakeClock) -> None:
+def test_a_renewal_reports_a_move(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     visitor = Visitor(make(table, clock, on_event=events.append), clock)
 
@@ -207,7 +207,7 @@ def test_who_renews_reports_a_move(table: Watched, clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("act", [logout, drop, farewell, library_logout])
 @pytest.mark.parametrize("acts", [(login_large,), (login_large, shrink)], ids=["there", "back"])
-def test_a_logout_kills_the_row(table: Watched, clock: FakeClock, act: Act, acts: tuple[Act, ...]) -> None:
+def test_a_logout_deletes_the_row(table: Watched, clock: FakeClock, act: Act, acts: tuple[Act, ...]) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
     copy = visitor.header
@@ -219,7 +219,7 @@ def test_a_logout_kills_the_row(table: Watched, clock: FakeClock, act: Act, acts
     assert dict(visitor.sessions.fetch(copy, https=True)) == {}
 
 
-def test_what_is_due_is_touched_and_its_cookie_sent_anew(table: Watched, clock: FakeClock) -> None:
+def test_a_session_that_is_due_is_touched_and_its_cookie_sent_again(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock, idle_timeout=DAY, max_age=DAY), clock)
     visitor.does(grow)
     table.take_asked()
@@ -260,7 +260,9 @@ def test_the_application_sees_a_session_in_a_cookie_wherever_it_is(table: Watche
             visitor.sessions.list(7)
 
 
-def test_the_row_shows_neither_data_nor_user_and_the_application_no_pointer(tmp_path: Path, clock: FakeClock) -> None:
+def test_the_row_shows_neither_data_nor_user_and_the_application_sees_no_pointer(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     file = tmp_path / "room.db"
     with make(f"sqlite:///{file}", clock) as sessions:
         visitor = Visitor(sessions, clock)
@@ -276,7 +278,7 @@ def test_the_row_shows_neither_data_nor_user_and_the_application_no_pointer(tmp_
         assert dict(sessions.fetch(visitor.header, https=True)) == {}
 
 
-# What is lost on the way.
+# Lost responses and writes.
 
 
 def test_a_lost_response_loses_no_session(table: Watched, clock: FakeClock) -> None:
@@ -293,7 +295,7 @@ def test_a_lost_response_loses_no_session(table: Watched, clock: FakeClock) -> N
     assert visitor.does(write, dict) == {"user_id": 7, "n": 2}
 
 
-def test_what_was_in_the_cookie_alone_is_not_replaced_by_an_older_row(table: Watched, clock: FakeClock) -> None:
+def test_data_only_in_the_cookie_is_not_replaced_by_an_older_row(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     answer(visitor.sessions, visitor.header, grow)
@@ -302,7 +304,7 @@ def test_what_was_in_the_cookie_alone_is_not_replaced_by_an_older_row(table: Wat
     assert visitor.does(grow_more, dict) == {"user_id": 7, "n": 1, "m": 1, "wishes": "b" * 4000}
 
 
-def test_two_requests_that_do_not_fit_meet_in_one_row(table: Watched, clock: FakeClock) -> None:
+def test_two_requests_that_do_not_fit_share_one_row(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     before = visitor.header
@@ -328,7 +330,7 @@ def test_the_row_is_where_the_formats_page_says(table: Watched, clock: FakeClock
     assert b'"cart":"aaaa' in row.data
 
 
-def test_a_late_request_finds_its_session_although_that_has_come_back(table: Watched, clock: FakeClock) -> None:
+def test_a_late_request_finds_its_session_although_it_has_moved_back(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
     before = visitor.header
@@ -341,7 +343,7 @@ def test_a_late_request_finds_its_session_although_that_has_come_back(table: Wat
     assert len(visitor.browser.jar) == 1
 
 
-def test_a_late_request_finds_its_session_although_that_went_to_and_fro(table: Watched, clock: FakeClock) -> None:
+def test_a_late_request_finds_its_session_although_it_moved_back_and_forth(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
     before = visitor.header
@@ -352,11 +354,11 @@ def test_a_late_request_finds_its_session_although_that_went_to_and_fro(table: W
     assert expected == {"user_id": 7, "n": 2, "m": 1, "wishes": "b" * 4000}
     assert visitor.does(logout, dict) == {}
     clock.advance(8 * DAY)
-    # What it left on the way.
+    # The row that it left on the way.
     assert visitor.sessions.sweep() == 2
 
 
-def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Watched, clock: FakeClock) -> None:
+def test_a_write_after_the_row_was_removed_is_reported_as_lost(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = make(table, clock, on_event=events.append)
     visitor = Visitor(sessions, clock)
@@ -375,7 +377,7 @@ def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Wat
         assert sessions.commit(session).cookies == ()
 
     assert [(event.name, event.reason) for event in events] == [("lost_write", "ended")] * 2
-    # A logout with the old cookie is told to the browser all the same.
+    # The browser is still told about a logout with the old cookie.
     events.clear()
     session = sessions.fetch(before, https=True)
     session.logout()
@@ -383,7 +385,7 @@ def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Wat
     assert visitor.does(dict) == {}
 
 
-def test_a_slow_logout_ends_what_has_come_back(table: Watched, clock: FakeClock) -> None:
+def test_a_slow_logout_ends_a_session_that_has_moved_back(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
     slow = visitor.sessions.fetch(visitor.header, https=True)
@@ -397,7 +399,7 @@ def test_a_slow_logout_ends_what_has_come_back(table: Watched, clock: FakeClock)
     assert visitor.does(dict) == {}
 
 
-def test_a_second_logout_says_nothing(table: Watched, clock: FakeClock) -> None:
+def test_a_second_logout_reports_nothing(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     visitor = Visitor(make(table, clock, on_event=events.append), clock)
     visitor.does(login_large)
@@ -410,15 +412,15 @@ def test_a_second_logout_says_nothing(table: Watched, clock: FakeClock) -> None:
     assert [event.name for event in events].count("ended") == 1
 
 
-# Rows of other kinds, other names, and a table that is away.
+# Rows of other kinds, other names, and a table that is down.
 
 
-def test_a_session_that_is_revoked_does_not_move_or_come_back(table: Watched, clock: FakeClock) -> None:
+def test_a_revoked_session_does_not_move_or_come_back(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock, revocable=table)
     for before, act in ((login, grow), (login_large, shrink), (login_large, write)):
         visitor = Visitor(sessions, clock)
         visitor.does(before)
-        # By then its row is due, and is asked about by a write.
+        # By then its row is due, and a write checks it.
         clock.advance(DAY)
         session = sessions.fetch(visitor.header, https=True)
         act(session)
@@ -431,7 +433,7 @@ def test_a_session_that_is_revoked_does_not_move_or_come_back(table: Watched, cl
     assert sessions.sweep() <= 2
 
 
-def test_a_renewal_of_a_session_that_is_revoked_leaves_no_row(table: Watched, clock: FakeClock) -> None:
+def test_a_renewal_of_a_revoked_session_leaves_no_row(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock, revocable=table)
     visitor = Visitor(sessions, clock)
     visitor.does(login)
@@ -479,7 +481,7 @@ def test_a_session_in_the_table_from_before_revocable_gets_a_row_that_lists_it(
     assert dict(session) == {}
 
 
-def test_a_session_in_the_table_goes_with_the_name_of_its_cookie(table: Watched, clock: FakeClock) -> None:
+def test_a_session_in_the_table_follows_its_cookies_new_name(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock, key="__Host-old"), clock)
     visitor.does(login_large)
     before = visitor.header
@@ -487,11 +489,11 @@ def test_a_session_in_the_table_goes_with_the_name_of_its_cookie(table: Watched,
 
     assert visitor.does(write, dict)["n"] == 1
     assert [kept.name for kept in visitor.browser.jar] == [f"{KEY}.e"]
-    # A request with the old name that is late finds the row under the present one.
+    # A late request with the old name finds the row under the present one.
     assert dict(visitor.sessions.fetch(before, https=True))["n"] == 1
 
 
-def test_without_the_table_what_fits_goes_on(table: Watched, clock: FakeClock) -> None:
+def test_without_the_table_a_session_that_fits_keeps_working(table: Watched, clock: FakeClock) -> None:
     large, small, back = (Visitor(make(table, clock), clock) for _ in range(3))
     large.does(grow)
     small.does(write)
@@ -499,7 +501,7 @@ def test_without_the_table_what_fits_goes_on(table: Watched, clock: FakeClock) -
     clock.advance(timedelta(minutes=1))
     table.is_away = True
 
-    with pytest.raises(StoreError, match="the table is away"):
+    with pytest.raises(StoreError, match="the table is down"):
         large.does(read)
     assert small.does(write, dict) == {"n": 2}
     with pytest.raises(StoreError, match="the table is away"):
@@ -525,7 +527,7 @@ def test_another_librarys_session_moves_too(table: Watched, clock: FakeClock) ->
     assert visitor.does(renew, shrink, dict) == {"user_id": 7, "n": 1}
 
 
-def test_a_session_in_a_header_has_room_too(table: Watched, clock: FakeClock) -> None:
+def test_a_session_in_a_header_can_overflow_too(table: Watched, clock: FakeClock) -> None:
     options: Any = {"secret_key_base": SECRET, "principal_key": "user_id", "overflow": table}
     sessions = Sessions("cookie", key="sid", transport="X-Session", clock=clock, **options)
 
@@ -541,10 +543,10 @@ def test_a_session_in_a_header_has_room_too(table: Watched, clock: FakeClock) ->
     assert dict(sessions.fetch(request(value, shrink))) == {"user_id": 7}
 
 
-# Set-up.
+# Setup.
 
 
-def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
+def test_an_async_table_is_awaited(clock: FakeClock) -> None:
     sessions = make(as_async(MemoryTable(clock=clock)), clock)
 
     async def request(header: str, act: Act) -> str:
@@ -576,19 +578,19 @@ def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
         ({"on_lost_write": "raise"}, "written without checking for its end"),
     ],
 )
-def test_what_cannot_be_is_refused(options: dict[str, Any], words: str, clock: FakeClock) -> None:
+def test_invalid_combinations_are_refused(options: dict[str, Any], words: str, clock: FakeClock) -> None:
     with pytest.raises(ConfigurationError, match=words):
         make(MemoryTable(clock=clock), clock, **options).prepare("sync")
 
 
-def test_without_it_what_does_not_fit_is_an_error_that_names_it(clock: FakeClock) -> None:
+def test_without_overflow_an_oversized_session_is_an_error_that_names_it(clock: FakeClock) -> None:
     visitor = Visitor(make(None, clock), clock)
 
     with pytest.raises(CookieOverflowError, match=r"'cart' \(about 4002 bytes\).*overflow="):
         visitor.does(grow)
 
 
-def test_two_sessions_of_one_table_are_refused(clock: FakeClock) -> None:
+def test_two_sessions_in_one_table_are_refused(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock)
 
     with pytest.raises(ConfigurationError, match="are in one table"):
@@ -618,7 +620,7 @@ def test_no_order_of_three_responses_brings_a_login_back_or_loses_one(start: Act
             assert (acts, faults(make_plain, start, acts)) == (acts, set())
 
 
-# Every order in which the steps of requests and their answers can meet.
+# Every order in which the steps of requests and their responses can interleave.
 
 PLACES = pytest.mark.parametrize(
     "starts",
@@ -686,14 +688,14 @@ def test_renewals_in_the_table_meet_logins_and_logouts(make_sessions: MakeSessio
         assert user == {logout: None, library_logout: None, switch: 8}.get(acts[0] if acts[1] is renew else acts[1], 7)
 
 
-def test_the_orders_show_a_move_that_is_no_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_orders_detect_a_move_without_a_new_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("holdall.stores._overflow.MOVE", 0)
 
     lost = {bool(meeting.visitor.does(dict).get("cart")) for meeting in meetings(make_plain, (login,), write, grow)}
     assert lost == {True, False}
 
 
-def test_the_orders_show_a_row_that_goes_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_orders_detect_a_row_that_is_removed_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
     from holdall.stores._overflow import OverflowStore
 
     put_there = OverflowStore._put_there

@@ -1,4 +1,4 @@
-"""A principal's sessions, listed and ended from outside of their requests."""
+"""A principal's sessions, listed and ended outside their requests."""
 
 import asyncio
 import json
@@ -58,16 +58,16 @@ def is_alive(sessions: Sessions, cookie: str) -> bool:
     return "user" in sessions.resume(cookie)
 
 
-# Each is tried in both forms.
+# Each is tested in both forms.
 
 
-@pytest.fixture(params=["memory", "a table that is awaited", "a table that blocks"])
+@pytest.fixture(params=["memory", "an async table", "a blocking table"])
 def both(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> Iterator[tuple[Sessions, Call]]:
-    """Return sessions in a store, and what calls one of its methods that have a twin, in the form for the store."""
+    """Return sessions in a store, and a function that calls one of its methods in the form that suits the store."""
     match request.param:
         case "memory":
             store: Any = TableStore(MemoryTable(clock=clock))
-        case "a table that is awaited":
+        case "an async table":
             store = TableStore(as_async(MemoryTable(clock=clock)))
         case _:
             store = TableStore(SQLiteTable(tmp_path / "sessions.db", clock=clock))
@@ -82,7 +82,7 @@ def both(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> It
             return runner.run(getattr(sessions, f"{name}_async")(*args, **options))
 
         yield sessions, call_now if request.param == "memory" else call_async
-    if request.param == "a table that blocks":
+    if request.param == "a blocking table":
         store.table.close()
 
 
@@ -123,7 +123,7 @@ def test_the_sessions_of_one_principal_end_and_no_others(both: tuple[Sessions, C
     assert call("revoke", 7) == 0
 
 
-def test_the_session_of_the_request_is_marked_and_spared(both: tuple[Sessions, Call]) -> None:
+def test_the_requests_own_session_is_marked_and_kept(both: tuple[Sessions, Call]) -> None:
     _, call = both
     mine, other = enter(call, 7), enter(call, 7)
     session = call("fetch", f"sid={mine}")
@@ -146,7 +146,7 @@ def test_one_session_ends_by_its_handle(both: tuple[Sessions, Call]) -> None:
 
 
 @pytest.mark.parametrize("handle", [None, 7, b"handle", ["handle"]])
-def test_a_handle_that_a_form_lacks_ends_nothing(both: tuple[Sessions, Call], handle: Any) -> None:
+def test_a_handle_missing_from_a_form_ends_nothing(both: tuple[Sessions, Call], handle: Any) -> None:
     _, call = both
     mine = enter(call, 7)
 
@@ -156,7 +156,7 @@ def test_a_handle_that_a_form_lacks_ends_nothing(both: tuple[Sessions, Call], ha
     assert alive(call, mine) == [True]
 
 
-def test_everybodys_sessions_end(both: tuple[Sessions, Call]) -> None:
+def test_all_sessions_end(both: tuple[Sessions, Call]) -> None:
     _, call = both
     cookies = [enter(call, user) for user in (7, 8, 9)]
 
@@ -165,7 +165,7 @@ def test_everybodys_sessions_end(both: tuple[Sessions, Call]) -> None:
     assert call("revoke_all") == 0
 
 
-def test_a_session_that_nobody_has_read_yet_is_spared(both: tuple[Sessions, Call]) -> None:
+def test_a_session_that_was_not_read_yet_is_kept(both: tuple[Sessions, Call]) -> None:
     sessions, call = both
     mine = enter(call, 7)
     unread = sessions.fetch(f"sid={mine}") if call.__name__ == "call_now" else sessions.unfetched(f"sid={mine}")
@@ -174,10 +174,10 @@ def test_a_session_that_nobody_has_read_yet_is_spared(both: tuple[Sessions, Call
     assert alive(call, mine) == [True]
 
 
-# What follows is the same in both.
+# The following tests are the same in both forms.
 
 
-def test_nobodys_sessions_are_none(sessions: Sessions) -> None:
+def test_an_anonymous_visitor_has_no_sessions(sessions: Sessions) -> None:
     anonymous = sessions.fetch()
     anonymous["cart"] = 1
     cookie = sessions.commit(anonymous).cookie
@@ -187,7 +187,7 @@ def test_nobodys_sessions_are_none(sessions: Sessions) -> None:
     assert dict(sessions.resume(cookie)) == {"cart": 1}
 
 
-def test_a_new_session_has_nothing_to_spare(sessions: Sessions) -> None:
+def test_a_new_session_has_nothing_to_keep(sessions: Sessions) -> None:
     cookie = log_in(sessions, 7)
 
     assert sessions.revoke(7, keep=sessions.fetch()) == 1
@@ -204,9 +204,7 @@ def test_a_renewed_session_is_listed_once_and_ends(sessions: Sessions, table: Me
     assert sessions.list(7) == []
 
 
-def test_the_handle_from_before_a_renewal_leads_to_the_session_for_a_minute(
-    sessions: Sessions, clock: FakeClock
-) -> None:
+def test_the_handle_from_before_a_renewal_works_for_a_minute(sessions: Sessions, clock: FakeClock) -> None:
     for wait, ended in ((59, 1), (60, 0)):
         cookie = log_in(sessions, 7)
         (listed,) = sessions.list(7)
@@ -218,7 +216,7 @@ def test_the_handle_from_before_a_renewal_leads_to_the_session_for_a_minute(
         sessions.revoke(7)
 
 
-def test_a_renewal_that_was_broken_off_is_over_for_all_who_end_it(
+def test_an_interrupted_renewal_leaves_nothing_to_revoke(
     sessions: Sessions, table: MemoryTable, clock: FakeClock
 ) -> None:
     log_in(sessions, 7)
@@ -229,7 +227,7 @@ def test_a_renewal_that_was_broken_off_is_over_for_all_who_end_it(
     assert [sessions.revoke(7), sessions.revoke(7)] == [0, 0]
 
 
-def test_a_session_that_was_renewed_during_the_request_is_spared(sessions: Sessions) -> None:
+def test_a_session_renewed_during_the_request_is_kept(sessions: Sessions) -> None:
     cookie = log_in(sessions, 7)
     mine = sessions.resume(cookie)
     assert mine["user"] == 7
@@ -239,14 +237,14 @@ def test_a_session_that_was_renewed_during_the_request_is_spared(sessions: Sessi
     assert is_alive(sessions, renewed)
 
 
-def test_a_session_that_was_renewed_just_before_the_request_is_spared(sessions: Sessions) -> None:
+def test_a_session_renewed_just_before_the_request_is_kept(sessions: Sessions) -> None:
     other, mine = log_in(sessions, 7), renew(sessions, renew(sessions, log_in(sessions, 7)))
 
     assert sessions.revoke(7, keep=sessions.resume(mine)) == 1
     assert [is_alive(sessions, each) for each in (mine, other)] == [True, False]
 
 
-def test_renewing_a_session_again_and_again_does_not_keep_it_alive(sessions: Sessions) -> None:
+def test_repeated_renewals_do_not_keep_a_session_alive(sessions: Sessions) -> None:
     cookie = log_in(sessions, 7)
     for _ in range(2000):
         cookie = renew(sessions, cookie)
@@ -255,7 +253,7 @@ def test_renewing_a_session_again_and_again_does_not_keep_it_alive(sessions: Ses
     assert not is_alive(sessions, cookie)
 
 
-def test_whoever_ends_the_others_may_renew_its_own_in_the_same_request(sessions: Sessions) -> None:
+def test_a_request_that_ends_the_others_may_renew_its_own_session(sessions: Sessions) -> None:
     cookie, other = log_in(sessions, 7), log_in(sessions, 7)
     mine = sessions.resume(cookie)
     mine.configure(renew=True)
@@ -297,7 +295,7 @@ def test_last_seen_moves_by_a_tenth_of_the_idle_timeout_or_with_a_write(sessions
     assert seen_after(timedelta(minutes=1), n=1) == clock()
 
 
-def test_an_end_from_outside_is_told_of_once(sessions: Sessions, events: list[Event]) -> None:
+def test_a_revocation_is_reported_once(sessions: Sessions, events: list[Event]) -> None:
     for _ in range(3):
         log_in(sessions, 7)
     events.clear()
@@ -309,7 +307,7 @@ def test_an_end_from_outside_is_told_of_once(sessions: Sessions, events: list[Ev
     assert [(event.name, event.reason, event.log_id) for event in events] == [("revoked", "3", "")]
 
 
-def test_what_is_listed_shows_neither_id_nor_digest_nor_facts(table: MemoryTable, clock: FakeClock) -> None:
+def test_a_listed_session_shows_neither_id_nor_digest_nor_client(table: MemoryTable, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", principal_key="user", clock=clock, record_client=True)
     cookie = log_in(sessions, 7, FIREFOX)
     (row,) = table.find(owner("7", "", "sid"))
@@ -322,7 +320,7 @@ def test_what_is_listed_shows_neither_id_nor_digest_nor_facts(table: MemoryTable
     assert "192.0.2.1" not in repr(listed)
 
 
-# What each was begun with.
+# The client that began a session.
 
 
 @pytest.fixture
@@ -334,8 +332,8 @@ def facts(sessions: Sessions) -> list[tuple[str | None, str | None]]:
     return [(each.user_agent, each.address) for each in sessions.list(7)]
 
 
-def test_nothing_is_noted_and_nobody_is_asked_unless_it_is_switched_on(sessions: Sessions, table: MemoryTable) -> None:
-    session = sessions.fetch(client=lambda: pytest.fail("nobody wants to know"))
+def test_no_client_is_recorded_or_asked_for_unless_enabled(sessions: Sessions, table: MemoryTable) -> None:
+    session = sessions.fetch(client=lambda: pytest.fail("no client should be asked for"))
     session.login(7)
     sessions.commit(session)
 
@@ -343,7 +341,7 @@ def test_nothing_is_noted_and_nobody_is_asked_unless_it_is_switched_on(sessions:
     assert [each.client for each in table.find(owner("7", "", "sid"))] == [None]
 
 
-def test_a_session_is_known_by_what_it_was_begun_with(noting: Sessions) -> None:
+def test_a_session_has_the_client_that_began_it(noting: Sessions) -> None:
     cookie = log_in(noting, 7, FIREFOX)
     later = noting.fetch(f"sid={cookie}", client=lambda: ("Chrome", "192.0.2.2"))
     later["cart"] = 1
@@ -366,7 +364,7 @@ def test_a_session_is_known_by_what_it_was_begun_with(noting: Sessions) -> None:
         (("\x1b[2Jü\ud800\N{SNOWMAN}\n", "::1"), ("[2Jü\N{SNOWMAN}", "::1")),
     ],
 )
-def test_what_visitors_say_is_cut_and_steers_no_terminal(
+def test_a_clients_text_is_truncated_and_cannot_control_a_terminal(
     noting: Sessions, came: tuple[str | None, str | None], told: tuple[str | None, str | None]
 ) -> None:
     log_in(noting, 7, came)
@@ -375,25 +373,25 @@ def test_what_visitors_say_is_cut_and_steers_no_terminal(
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "[]", "7", json.dumps({"user_agent": 7, "address": None})])
-def test_what_is_no_note_of_ours_tells_nothing(text: str | None) -> None:
+def test_an_invalid_note_has_no_content(text: str | None) -> None:
     info = info_of(SessionRow("handle", 1, 2, None, text, is_current=False))
 
     assert (info.user_agent, info.address) == (None, None)
 
 
-def test_a_session_outside_of_a_request_has_no_facts(noting: Sessions) -> None:
+def test_a_session_outside_a_request_has_no_client(noting: Sessions) -> None:
     log_in(noting, 7)
 
     assert facts(noting) == [(None, None)]
 
 
-# Where it can't be done.
+# Unsupported cases.
 
 SECRET = os.urandom(32).hex()
 
 
 @pytest.mark.parametrize("call", ["list", "revoke", "revoke_all"])
-def test_a_cookie_store_says_that_it_cannot(call: str) -> None:
+def test_a_cookie_store_reports_that_it_cannot(call: str) -> None:
     sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, principal_key="user")
     arguments = () if call == "revoke_all" else (7,)
 
@@ -404,7 +402,7 @@ def test_a_cookie_store_says_that_it_cannot(call: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["list", "revoke"])
-def test_a_principal_that_cannot_be_one_is_called_by_its_name(table: MemoryTable, call: str) -> None:
+def test_an_invalid_principal_is_named(table: MemoryTable, call: str) -> None:
     sessions = Sessions(TableStore(table), key="sid")
 
     with pytest.raises(TypeError, match=r"^the principal cannot identify .* as text it has 2,000 bytes"):
@@ -412,13 +410,13 @@ def test_a_principal_that_cannot_be_one_is_called_by_its_name(table: MemoryTable
 
 
 class BlockingTable(SQLiteTable):
-    """A table whose reads are said to block, too."""
+    """A table whose reads count as blocking too."""
 
     blocking_reads = True
 
 
 @pytest.mark.parametrize("call", ["list", "revoke", "revoke_all", "sweep"])
-def test_what_would_block_the_event_loop_is_refused_there(tmp_path: Path, call: str) -> None:
+def test_a_blocking_call_is_refused_in_an_event_loop(tmp_path: Path, call: str) -> None:
     with closing(BlockingTable(tmp_path / "sessions.db")) as table:
         sessions = Sessions(TableStore(table, secret_key_base=SECRET), key="sid")
         arguments = (7,) if call in ("list", "revoke") else ()
@@ -432,7 +430,7 @@ def test_what_would_block_the_event_loop_is_refused_there(tmp_path: Path, call: 
         asyncio.run(visit())
 
 
-def test_a_table_that_answers_at_once_may_be_asked_in_an_event_loop(table: MemoryTable) -> None:
+def test_a_table_without_io_may_be_called_in_an_event_loop(table: MemoryTable) -> None:
     sessions = Sessions(TableStore(table), key="sid")
 
     async def visit() -> None:
@@ -452,7 +450,7 @@ def test_an_async_table_is_refused_with_the_call_to_await() -> None:
 
 
 @pytest.mark.parametrize("call", ["list", "revoke"])
-def test_whose_the_sessions_are_has_to_be_known(table: MemoryTable, call: str) -> None:
+def test_a_principal_key_is_required(table: MemoryTable, call: str) -> None:
     sessions = Sessions(TableStore(table), key="sid", principal_key=None)
 
     with pytest.raises(ConfigurationError, match="principal_key"):
@@ -460,7 +458,7 @@ def test_whose_the_sessions_are_has_to_be_known(table: MemoryTable, call: str) -
     assert sessions.revoke_all() == 0
 
 
-def test_a_profile_that_names_nobody_is_known_by_all_that_is_in_it(sessions: Sessions) -> None:
+def test_a_profile_without_an_id_is_identified_by_all_its_fields(sessions: Sessions) -> None:
     mine = log_in(sessions, {"groups": ["a"], "id": {"nested": 7}})
     other = log_in(sessions, {"groups": ["b"], "id": {"nested": 7}})
 
@@ -471,13 +469,13 @@ def test_a_profile_that_names_nobody_is_known_by_all_that_is_in_it(sessions: Ses
     assert is_alive(sessions, other)
 
 
-def test_a_principal_that_is_no_text_is_refused(sessions: Sessions) -> None:
+def test_a_principal_that_is_not_valid_text_is_refused(sessions: Sessions) -> None:
     with pytest.raises(TypeError, match="not valid text"):
         sessions.revoke("\ud800")
 
 
 @pytest.mark.parametrize("letter", ["7", "ü"])
-def test_a_principal_that_no_index_could_hold_is_refused_whatever_the_table(sessions: Sessions, letter: str) -> None:
+def test_a_principal_too_long_for_an_index_is_refused_with_any_table(sessions: Sessions, letter: str) -> None:
     longest = letter * (MAX_PRINCIPAL_BYTES // len(letter.encode()))
     session = sessions.fetch()
     session["user"] = longest
@@ -494,7 +492,7 @@ def test_a_principal_that_no_index_could_hold_is_refused_whatever_the_table(sess
 
 
 @pytest.mark.parametrize("app", ["", "shop", 255 * "a"], ids=["no name", "a name", "a long name"])
-def test_with_the_name_of_its_application_a_principal_is_no_longer_than_tables_promise(
+def test_a_principal_with_its_applications_name_stays_within_tables_limit(
     app: str,
 ) -> None:
     kept: list[Any] = []
@@ -516,13 +514,13 @@ def test_with_the_name_of_its_application_a_principal_is_no_longer_than_tables_p
 
 
 @pytest.mark.parametrize("client", ["{", "[" * MAX_CLIENT_BYTES, "[]"])
-def test_what_else_stands_in_place_of_a_client_is_not_shown(client: str) -> None:
+def test_anything_else_instead_of_a_client_is_not_shown(client: str) -> None:
     row = SessionRow("handle", 1, 2, None, client, is_current=False)
 
     assert info_of(row).user_agent is None
 
 
-def test_what_is_kept_of_a_client_is_never_longer_than_tables_promise() -> None:
+def test_a_recorded_client_stays_within_tables_limit() -> None:
     longest = "\N{GRINNING FACE}" * 1000
 
     text = client_text(lambda: (longest, longest))

@@ -57,7 +57,7 @@ def known(session: Session) -> tuple[Any, int, dict[str, Any]]:
     return session.authenticated_at, session.level, dict(session)
 
 
-def test_a_login_is_noted_in_every_format_and_is_none_of_the_applications_data(
+def test_a_login_is_recorded_in_every_format_and_outside_the_applications_data(
     visitor: Visitor, clock: FakeClock
 ) -> None:
     visitor.does(lambda session: session.update(theme="dark"))
@@ -74,13 +74,13 @@ def test_a_login_is_noted_in_every_format_and_is_none_of_the_applications_data(
     )
 
 
-def test_a_librarys_login_is_noted(visitor: Visitor, clock: FakeClock) -> None:
+def test_a_librarys_login_is_recorded(visitor: Visitor, clock: FakeClock) -> None:
     visitor.does(lambda session: session.update(_user_id="7"))
 
     assert visitor.does(known) == (clock(), 1, {"_user_id": "7"})
 
 
-def test_flask_logins_remember_me_is_no_authentication(visitor: Visitor) -> None:
+def test_flask_logins_remember_me_is_not_an_authentication(visitor: Visitor) -> None:
     visitor.does(lambda session: session.update(_user_id="7", _fresh=False))
 
     assert visitor.does(known)[:2] == (None, 1)
@@ -140,7 +140,7 @@ def test_another_user_and_nobody_have_nothing_of_it(table: Visitor, clock: FakeC
     assert table.does(known) == (None, 0, {})
 
 
-def test_a_login_that_was_not_seen_here_is_not_fresh(clock: FakeClock) -> None:
+def test_a_login_that_was_not_recorded_is_not_fresh(clock: FakeClock) -> None:
     store = CookieStore(NativeFormat(SECRET))
     before = Visitor(store, clock, record_login=False)
     before.does(lambda session: session.login(7))
@@ -152,7 +152,7 @@ def test_a_login_that_was_not_seen_here_is_not_fresh(clock: FakeClock) -> None:
         visitor.does(lambda session: session.require_fresh(HOUR))
 
 
-def test_a_confirmed_login_is_fresh_again_under_another_id_and_for_the_whole_absolute_timeout(
+def test_a_confirmed_login_is_fresh_again_under_another_id_for_the_whole_absolute_timeout(
     table: Visitor, clock: FakeClock
 ) -> None:
     table.does(lambda session: session.login(7, level=2))
@@ -172,7 +172,7 @@ def test_a_confirmed_login_is_fresh_again_under_another_id_and_for_the_whole_abs
 
 
 @pytest.mark.parametrize("again", [lambda session: session.login(7), lambda session: session.confirm_login()])
-def test_what_fails_confirms_nothing(table: Visitor, clock: FakeClock, again: Callable[[Session], None]) -> None:
+def test_a_failed_request_confirms_nothing(table: Visitor, clock: FakeClock, again: Callable[[Session], None]) -> None:
     table.does(lambda session: session.login(7))
     came = clock()
     clock.advance(HOUR)
@@ -181,7 +181,7 @@ def test_what_fails_confirms_nothing(table: Visitor, clock: FakeClock, again: Ca
     assert table.does(lambda session: (session.created, session.authenticated_at)) == (came, came)
 
 
-def test_the_same_user_who_logs_in_again_has_a_new_absolute_timeout(clock: FakeClock) -> None:
+def test_a_repeated_login_restarts_the_absolute_timeout(clock: FakeClock) -> None:
     visitor = Visitor(TableStore(MemoryTable(clock=clock)), clock, record_login=False)
     visitor.does(lambda session: session.login(7))
     clock.advance(HOUR)
@@ -192,7 +192,7 @@ def test_the_same_user_who_logs_in_again_has_a_new_absolute_timeout(clock: FakeC
     assert visitor.does(lambda session: session.created) == clock()
 
 
-def test_the_same_user_who_logs_in_again_is_fresh_and_keeps_the_data(table: Visitor, clock: FakeClock) -> None:
+def test_a_repeated_login_is_fresh_and_keeps_the_data(table: Visitor, clock: FakeClock) -> None:
     table.does(lambda session: session.login(7, level=2))
     table.does(lambda session: session.put("cart", ["hat"]))
     old = table.cookie
@@ -205,7 +205,7 @@ def test_the_same_user_who_logs_in_again_is_fresh_and_keeps_the_data(table: Visi
     assert table.does(known) == (None, 0, {})
 
 
-def test_each_change_of_the_level_renews_the_id_and_is_no_authentication(table: Visitor, clock: FakeClock) -> None:
+def test_each_change_of_the_level_renews_the_id_and_is_not_an_authentication(table: Visitor, clock: FakeClock) -> None:
     table.does(lambda session: session.login(7))
     came, cookies = clock(), []
     clock.advance(HOUR)
@@ -236,7 +236,7 @@ def test_a_level_can_be_required(table: Visitor) -> None:
         lambda session: session.require_level(1),
     ],
 )
-def test_where_nobody_is_logged_in_somebody_must(table: Visitor, act: Callable[[Session], None]) -> None:
+def test_a_login_requirement_fails_without_a_login(table: Visitor, act: Callable[[Session], None]) -> None:
     with pytest.raises(LoginRequiredError):
         table.does(act)
     assert table.cookie is None
@@ -258,7 +258,7 @@ def test_a_level_is_a_number(table: Visitor, level: Any) -> None:
         lambda session: session.update(user_id=7) or session.confirm_login(),
     ],
 )
-def test_without_the_option_there_is_nothing_to_ask(clock: FakeClock, act: Callable[[Session], None]) -> None:
+def test_without_record_login_the_record_is_unavailable(clock: FakeClock, act: Callable[[Session], None]) -> None:
     visitor = Visitor(CookieStore(NativeFormat(SECRET)), clock, record_login=False)
 
     with pytest.raises(ConfigurationError, match="record_login=True"):
@@ -275,19 +275,19 @@ def test_the_level_cannot_change_once_the_headers_have_been_sent(table: Visitor)
         session.level = 2
 
 
-def test_a_login_cannot_be_recorded_if_the_user_is_not_known() -> None:
+def test_a_login_cannot_be_recorded_without_a_principal() -> None:
     with pytest.raises(ConfigurationError, match="leave out principal_key=None"):
         Sessions("table", table="t", key="sid", principal_key=None, record_login=True)
 
 
-def test_there_is_no_login_without_a_key_for_it(clock: FakeClock) -> None:
+def test_login_needs_a_principal_key(clock: FakeClock) -> None:
     visitor = Visitor(TableStore(MemoryTable(clock=clock)), clock, record_login=False, principal_key=None)
 
     with pytest.raises(ConfigurationError, match="leave out principal_key=None"):
         visitor.does(lambda session: session.login(7))
 
 
-def test_a_login_is_noted_where_the_cookies_options_depend_on_the_request_too(clock: FakeClock) -> None:
+def test_a_login_is_recorded_with_cookie_options_that_depend_on_the_request_too(clock: FakeClock) -> None:
     store = TableStore(MemoryTable(clock=clock))
     sessions = Sessions(store, key="sid", clock=clock, record_login=True, cookie_options=lambda request: {"path": "/"})
     session = sessions.fetch()
@@ -297,14 +297,14 @@ def test_a_login_is_noted_where_the_cookies_options_depend_on_the_request_too(cl
     assert known(sessions.fetch(f"sid={cookie}")) == (clock(), 1, {"user_id": 7})
 
 
-def test_what_a_browser_cannot_clear_is_refused() -> None:
+def test_data_that_a_browser_cannot_clear_is_refused() -> None:
     session = Sessions("cookie", key="sid", secret_key_base="b7a1d0c4e9f25368-4f1c9a7be2d80356").fetch()
 
     with pytest.raises(ConfigurationError, match="clear_site_data="):
         session.logout(clear_site_data=["history"])
 
 
-def test_cookies_are_not_cleared_where_a_new_session_begins() -> None:
+def test_cookies_are_not_cleared_if_a_new_session_begins() -> None:
     sessions = Sessions("cookie", key="sid", secret_key_base="b7a1d0c4e9f25368-4f1c9a7be2d80356")
     session = sessions.fetch()
     session.logout(clear_site_data=["cookies"])
@@ -313,7 +313,7 @@ def test_cookies_are_not_cleared_where_a_new_session_begins() -> None:
     assert not sessions.commit(session).extra
 
 
-def test_a_logout_among_several_sessions_clears_what_it_says() -> None:
+def test_a_logout_among_several_sessions_clears_its_own_data() -> None:
     main, cart = (Sessions(TableStore(MemoryTable()), key=key) for key in ("sid", "_cart"))
     group = SessionGroup(main, [cart], form="sync")
     exchange = group.begin()

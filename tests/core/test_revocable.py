@@ -1,4 +1,4 @@
-"""Sessions in cookies whose logins have a row: it is read once, and the session ends with it, wherever a copy is."""
+"""Sessions in cookies whose logins have a row: it is read once per request, and ends every copy of the session."""
 
 import asyncio
 import secrets
@@ -60,10 +60,10 @@ def user_of(sessions: Sessions, header: str) -> str | None:
     return sessions.fetch(header, https=True).principal
 
 
-# What the table is asked.
+# Calls to the table.
 
 
-def test_a_request_that_touches_a_logged_in_session_asks_once(table: Watched, clock: FakeClock) -> None:
+def test_a_request_with_a_logged_in_session_reads_the_row_once(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     table.asked.clear()
@@ -77,7 +77,7 @@ def test_a_request_that_touches_a_logged_in_session_asks_once(table: Watched, cl
     assert table.asked == {}
 
 
-def test_nobodys_session_asks_nothing(table: Watched, clock: FakeClock) -> None:
+def test_an_anonymous_session_does_not_call_the_table(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
 
     for act in (write, dict, renew, write, farewell, write, logout, dict):
@@ -95,7 +95,7 @@ def test_nobodys_session_asks_nothing(table: Watched, clock: FakeClock) -> None:
         (library_logout, {"read": 1, "remove": 1}),
     ],
 )
-def test_what_ends_or_begins_a_session_asks_as_little_as_in_a_table(
+def test_beginning_and_ending_a_session_take_as_few_calls_as_in_a_table(
     table: Watched, clock: FakeClock, act: Act, asked: dict[str, int]
 ) -> None:
     visitor = Visitor(make(table, clock), clock)
@@ -119,7 +119,7 @@ def test_the_row_has_no_data_and_the_application_sees_no_id(table: Watched, cloc
     assert (row.data, row.principal) == (f"{KEY}\0\0{{}}".encode(), owner("7", "", KEY))
 
 
-def test_the_expiry_of_the_row_is_moved_once_in_a_tenth_of_the_idle_timeout(table: Watched, clock: FakeClock) -> None:
+def test_the_rows_expiry_is_moved_once_in_a_tenth_of_the_idle_timeout(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock, idle_timeout=DAY)
     visitor = Visitor(sessions, clock)
     visitor.does(login)
@@ -146,18 +146,18 @@ def test_a_plain_read_moves_the_expiry_when_it_is_due(table: Watched, clock: Fak
     assert sessions.list(7)[0].expires == clock() + DAY
 
 
-def test_the_row_and_the_cookie_end_together(table: Watched, clock: FakeClock) -> None:
+def test_the_row_and_the_cookie_expire_together(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock, idle_timeout=DAY)
     visitor = Visitor(sessions, clock)
     visitor.does(login)
     clock.advance(HOUR)
     visitor.does(write)
 
-    # The row was not touched by a write so soon after, and says when the session ends.
+    # The row was not touched by a write so soon after, and determines when the session ends.
     assert visitor.does(lambda session: session.expires) == sessions.list(7)[0].expires
 
 
-def test_another_lifetime_is_that_of_the_row_too(table: Watched, clock: FakeClock) -> None:
+def test_another_lifetime_applies_to_the_row_too(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock)
     visitor = Visitor(sessions, clock)
     visitor.does(login)
@@ -208,7 +208,7 @@ def test_sessions_are_listed_and_revoked(table: Watched, clock: FakeClock) -> No
     assert laptop.does(dict) == {}
 
 
-def test_everybodys_end_but_those_of_nobody(table: Watched, clock: FakeClock) -> None:
+def test_revoke_all_ends_all_but_anonymous_sessions(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock)
     somebody, nobody = Visitor(sessions, clock), Visitor(sessions, clock)
     somebody.does(login)
@@ -219,7 +219,7 @@ def test_everybodys_end_but_those_of_nobody(table: Watched, clock: FakeClock) ->
     assert (somebody.does(dict), nobody.does(dict)) == ({}, {"n": 1})
 
 
-def test_who_is_revoked_is_reported_and_can_log_in_again(table: Watched, clock: FakeClock) -> None:
+def test_a_revoked_user_is_reported_and_can_log_in_again(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = make(table, clock, on_event=events.append)
     visitor = Visitor(sessions, clock)
@@ -231,7 +231,7 @@ def test_who_is_revoked_is_reported_and_can_log_in_again(table: Watched, clock: 
 
     visitor.does(write)
     visitor.does(login)
-    # What the ended session still writes has another name than the new one, and outranks nothing.
+    # A later write of the ended session has another name than the new one, and does not outrank anything.
     visitor.browser.keep([str(cookie) for cookie in sessions.commit(slow).cookies], https=True)
 
     assert visitor.does(dict) == {"user_id": 7, "n": 1}
@@ -254,7 +254,7 @@ def test_a_late_write_of_an_ended_session_is_removed_from_the_browser(table: Wat
     assert len(visitor.browser.jar) == 1
 
 
-def test_an_anonymous_cookie_from_before_does_not_come_back_with_the_end(table: Watched, clock: FakeClock) -> None:
+def test_an_earlier_anonymous_cookie_does_not_come_back_with_the_end(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock)
     visitor = Visitor(sessions, clock)
     visitor.does(write)
@@ -270,7 +270,9 @@ def test_an_anonymous_cookie_from_before_does_not_come_back_with_the_end(table: 
     assert len(visitor.browser.jar) == 1
 
 
-def test_a_logout_with_the_cookie_from_before_a_renewal_ends_what_came_of_it(table: Watched, clock: FakeClock) -> None:
+def test_a_logout_with_the_cookie_from_before_a_renewal_ends_the_renewed_session(
+    table: Watched, clock: FakeClock
+) -> None:
     sessions = make(table, clock)
     visitor = Visitor(sessions, clock)
     visitor.does(login)
@@ -309,7 +311,7 @@ def test_a_login_with_the_cookie_from_before_a_renewal_counts(table: Watched, cl
     assert visitor.does(dict) == {"user_id": 8}
 
 
-def test_a_write_that_moves_the_expiry_of_an_ended_session_is_lost(table: Watched, clock: FakeClock) -> None:
+def test_a_write_that_moves_an_ended_sessions_expiry_is_lost(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = make(table, clock, on_event=events.append)
     visitor = Visitor(sessions, clock)
@@ -323,7 +325,7 @@ def test_a_write_that_moves_the_expiry_of_an_ended_session_is_lost(table: Watche
     assert events[-1].name == "lost_write"
 
 
-def test_a_failed_request_renews_what_the_browser_had(table: Watched, clock: FakeClock) -> None:
+def test_a_failed_request_renews_the_browsers_own_session(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
 
@@ -370,7 +372,7 @@ def test_logins_are_limited(table: Watched, clock: FakeClock) -> None:
         clock.advance(HOUR)
 
     assert (first.does(dict), second.does(dict)) == ({}, {"n": 1, "user_id": 7})
-    # The next one begins where one has ended.
+    # The next test begins where this one ends.
     first.does(login)
     assert (user_of(sessions, first.header), user_of(sessions, second.header)) == ("7", None)
     refusing = make(table, clock, max_sessions=1, when_full="refuse")
@@ -378,7 +380,7 @@ def test_logins_are_limited(table: Watched, clock: FakeClock) -> None:
         Visitor(refusing, clock).does(login)
 
 
-def test_a_connection_that_lasts_sees_the_end(table: Watched, clock: FakeClock) -> None:
+def test_a_long_connection_sees_the_end(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock)
     somebody, nobody = Visitor(sessions, clock), Visitor(sessions, clock)
     somebody.does(login)
@@ -399,7 +401,7 @@ def test_a_connection_that_lasts_sees_the_end(table: Watched, clock: FakeClock) 
     assert over == [False, True, False, False]
 
 
-# Every order in which the steps of two requests and their answers can meet.
+# Every order in which the steps of two requests and their responses can interleave.
 
 
 def made(clock: FakeClock) -> Sessions:
@@ -442,10 +444,10 @@ def test_in_no_order_does_a_write_or_a_renewal_log_anyone_out(act: Act) -> None:
         assert len(meeting.sessions.list(7)) == 1
 
 
-# Sessions from before.
+# Sessions from before the option.
 
 
-def test_a_session_from_before_the_option_gets_a_row_once_for_all_its_copies(table: Watched, clock: FakeClock) -> None:
+def test_a_session_from_before_the_option_gets_one_row_for_all_its_copies(table: Watched, clock: FakeClock) -> None:
     before, events = make(None, clock), []
     visitor = Visitor(before, clock)
     visitor.does(login)
@@ -467,7 +469,7 @@ def test_a_session_from_before_the_option_gets_a_row_once_for_all_its_copies(tab
     assert (user_of(sessions, copy), sessions.list(7)) == (None, [])
 
 
-def test_two_requests_with_a_session_from_before_have_one_row(clock: FakeClock) -> None:
+def test_two_requests_with_an_old_session_share_one_row(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock)
     visitor = Visitor(make(None, clock), clock)
     visitor.does(login)
@@ -494,7 +496,7 @@ def test_two_requests_with_a_session_from_before_have_one_row(clock: FakeClock) 
     assert store.table is table
 
 
-def test_an_old_session_that_is_renewed_or_has_ended_in_another_request(table: Watched, clock: FakeClock) -> None:
+def test_an_old_session_that_was_renewed_takes_no_late_write_and_can_be_ended(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(None, clock), clock)
     visitor.does(login)
     before = visitor.header
@@ -525,7 +527,7 @@ def test_another_librarys_session_gets_a_row(table: Watched, clock: FakeClock) -
     assert user_of(sessions, copy) is None
 
 
-def test_what_has_no_row_is_read_until_a_time(table: Watched, clock: FakeClock) -> None:
+def test_sessions_without_a_row_are_read_until_a_set_time(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(None, clock), clock)
     visitor.does(login)
     visitor.sessions = make(table, clock, read_old_until=clock() + HOUR)
@@ -537,7 +539,7 @@ def test_what_has_no_row_is_read_until_a_time(table: Watched, clock: FakeClock) 
     assert user_of(visitor.sessions, before) is None
 
 
-def test_what_is_nobodys_by_an_invalid_name_is_left_to_who_reads_it(table: Watched, clock: FakeClock) -> None:
+def test_an_invalid_principal_is_an_error_when_the_session_is_read(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(Sessions("cookie", key=KEY, secret_key_base=SECRET, principal_key=None, clock=clock), clock)
     visitor.does(lambda session: session.put("user_id", "x" * 2000))
     visitor.sessions = make(table, clock)
@@ -557,22 +559,22 @@ def test_a_late_request_with_the_old_name_finds_the_row_under_the_present_one(ta
     assert user_of(sessions, before) == "7"
 
 
-# The table is away.
+# The table is down.
 
 
-def test_a_session_that_cannot_be_looked_up_is_an_error(table: Watched, clock: FakeClock) -> None:
+def test_a_session_that_cannot_be_checked_is_an_error(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     nobody = Visitor(visitor.sessions, clock)
     visitor.does(login)
     table.is_away = True
 
-    with pytest.raises(StoreError, match="the table is away"):
+    with pytest.raises(StoreError, match="the table is down"):
         visitor.does(dict)
     nobody.does(write)
     assert nobody.does(dict) == {"n": 1}
 
 
-def test_a_session_that_cannot_be_looked_up_may_count(table: Watched, clock: FakeClock) -> None:
+def test_a_session_that_cannot_be_checked_is_valid_with_trust(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = make(table, clock, when_unreachable="trust", on_event=events.append)
     visitor = Visitor(sessions, clock)
@@ -594,7 +596,7 @@ def test_a_session_that_cannot_be_looked_up_may_count(table: Watched, clock: Fak
     assert visitor.does(dict) == {}
 
 
-def test_the_expiry_cannot_be_moved(table: Watched, clock: FakeClock) -> None:
+def test_a_failure_to_move_the_expiry_is_an_error(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     clock.advance(DAY)
@@ -607,7 +609,7 @@ def test_the_expiry_cannot_be_moved(table: Watched, clock: FakeClock) -> None:
         visitor.does(write_away)
 
 
-# Set-up.
+# Setup.
 
 
 def test_a_table_is_named_by_its_url_and_closed(tmp_path: Path, clock: FakeClock) -> None:
@@ -618,14 +620,14 @@ def test_a_table_is_named_by_its_url_and_closed(tmp_path: Path, clock: FakeClock
         assert len(sessions.list(7)) == 1
         (listed,) = sessions.prepare("sync").table.find(owner("7", "", KEY))
         row = sessions.prepare("sync").table.read(listed.digest)
-        # Sealed by the secret of the cookies.
+        # Encrypted with the cookies' secret.
         assert b"{}" not in row.data
     with make(url, clock, fallbacks=[SECRET], secret_key_base=secrets.token_hex(32)) as sessions:
         visitor.sessions = sessions
         assert visitor.does(dict) == {"user_id": 7}
 
 
-def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
+def test_an_async_table_is_awaited(clock: FakeClock) -> None:
     table = as_async(MemoryTable(clock=clock))
 
     async def visits() -> list[Any]:
@@ -655,7 +657,7 @@ def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
         ({"on_lost_write": "raise"}, "written without checking for its end"),
     ],
 )
-def test_what_cannot_be_is_refused(options: dict[str, Any], words: str) -> None:
+def test_invalid_combinations_are_refused(options: dict[str, Any], words: str) -> None:
     clock = FakeClock()
 
     with pytest.raises(ConfigurationError, match=words):

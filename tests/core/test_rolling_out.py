@@ -1,4 +1,4 @@
-"""A change is rolled out while old and new processes alternate for one visitor, and logs no one out."""
+"""Test that a change that is rolled out while old and new processes alternate for one visitor logs no user out."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -64,7 +64,7 @@ CHANGES: dict[str, tuple[Callable[..., Sessions], Any, Any]] = {
 }
 
 
-# Copies of one session count as one for everybody, wherever they are.
+# Copies of one session count as one, wherever they are.
 PLACES = places, places_of_an_id
 
 
@@ -76,7 +76,7 @@ def counts(browser: Browser, sessions: Sessions) -> int:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_rolled_out_twice_a_change_logs_nobody_out(change: str) -> None:
+def test_rolled_out_in_two_steps_a_change_logs_no_user_out(change: str) -> None:
     make, old, new = CHANGES[change]
     browser = Browser()
     former, both, present, alone = make(old), make(old, new), make(new, old), make(new)
@@ -89,7 +89,7 @@ def test_rolled_out_twice_a_change_logs_nobody_out(change: str) -> None:
 
 
 @pytest.mark.parametrize("change", [change for change, (make, *_) in CHANGES.items() if make not in PLACES])
-def test_rolled_out_at_once_it_would(change: str) -> None:
+def test_rolled_out_in_one_step_a_change_would_log_users_out(change: str) -> None:
     make, old, new = CHANGES[change]
     browser = Browser()
 
@@ -106,7 +106,7 @@ def test_a_cookie_is_renamed_although_its_session_is_only_read(clock: FakeClock)
     )
     browser = Browser(clock=clock)
     counts(browser, before)
-    # Enough for the expiry to be moved.
+    # Long enough for the expiry to be moved.
     clock.advance(timedelta(days=1))
 
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The table of rules: complete, free of dead lines, and the same as its page in the documentation."""
+"""Test the table of rules: complete, free of unreachable lines, and the same as its page in the documentation."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -34,7 +34,7 @@ def test_every_situation_has_a_rule_and_every_rule_a_situation() -> None:
 
 
 @pytest.mark.parametrize("place", Place)
-def test_no_situation_breaks_a_promise(place: Place) -> None:
+def test_no_situation_breaks_a_guarantee(place: Place) -> None:
     for situation in situations():
         action = decide(situation, place)
         ends = situation.intent in (Intent.DROP, Intent.LOGOUT) and situation.used
@@ -46,7 +46,7 @@ def test_no_situation_breaks_a_promise(place: Place) -> None:
         if situation.superseded and not ends and not situation.logs_in and situation.owner is not Owner.LOGOUT:
             assert action in (Action.LEAVE, Action.FORGET, Action.DISCARD, Action.RENEW), situation
         if place is not Place.HEADERS:
-            # A cookie that cannot be sent: neither a new session nor a new ID.
+            # If no cookie can be sent, there is neither a new session nor a new ID.
             assert action not in (Action.BEGIN, Action.RENEW, Action.LOG_OUT_AND_BEGIN), situation
         if not situation.stored and not situation.has_data and not situation.must_create:
             assert action not in (Action.BEGIN, Action.WRITE), situation

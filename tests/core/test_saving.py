@@ -1,4 +1,4 @@
-"""What a session does ahead of its request's end: ``session.save()`` and ``session.reload()``."""
+"""Saving and reloading before the request's end: ``session.save()`` and ``session.reload()``."""
 
 import asyncio
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def is_open(request: pytest.FixtureRequest) -> bool:
 
 
 def put(sessions: Sessions, sid: str, **data: Any) -> None:
-    """Let another request put *data*."""
+    """Put *data* in another request."""
     session = sessions.resume(sid)
     session.update(data)
     sessions.commit(session)
@@ -65,7 +65,7 @@ def end(sessions: Sessions, sid: str) -> None:
 
 
 def opened(sessions: Sessions, sid: str, is_open: bool) -> Session:
-    """Return a session of a request whose headers have gone, or not."""
+    """Return a session of a request whose headers have been sent, or not."""
     session = sessions.resume(sid)
     state_of(session).loaded()
     if not is_open:
@@ -77,7 +77,7 @@ def lost(events: list[Event]) -> list[str]:
     return [event.reason for event in events if event.name == "lost_write"]
 
 
-def test_save_writes_now_and_more_can_be_saved_after_it(sessions: Sessions, is_open: bool) -> None:
+def test_save_writes_now_and_can_be_repeated(sessions: Sessions, is_open: bool) -> None:
     sid = begin(sessions, n=1, cart=[])
     session = opened(sessions, sid, is_open)
     session["n"] = 2
@@ -93,7 +93,7 @@ def test_save_writes_now_and_more_can_be_saved_after_it(sessions: Sessions, is_o
     assert dict(sessions.resume(sid)) == {"cart": ["hat", "shoe"]}
 
 
-def test_what_was_saved_is_not_written_again(sessions: Sessions, table: InterruptedTable, is_open: bool) -> None:
+def test_a_saved_change_is_not_written_again(sessions: Sessions, table: InterruptedTable, is_open: bool) -> None:
     session = opened(sessions, begin(sessions, n=1), is_open)
     session["n"] = 2
     session.save()
@@ -106,7 +106,7 @@ def test_what_was_saved_is_not_written_again(sessions: Sessions, table: Interrup
     sessions.finish(session)
 
 
-def test_save_keeps_what_others_wrote(sessions: Sessions, is_open: bool) -> None:
+def test_save_keeps_other_requests_writes(sessions: Sessions, is_open: bool) -> None:
     sid = begin(sessions, n=1)
     session = opened(sessions, sid, is_open)
     session["n"] = 2
@@ -117,7 +117,7 @@ def test_save_keeps_what_others_wrote(sessions: Sessions, is_open: bool) -> None
     assert dict(sessions.resume(sid)) == {"n": 2, "m": 1}
 
 
-def test_what_is_changed_while_it_is_written_is_unsaved(sessions: Sessions, table: InterruptedTable) -> None:
+def test_a_change_during_the_write_stays_unsaved(sessions: Sessions, table: InterruptedTable) -> None:
     sid = begin(sessions, n=1, cart=[])
     session = opened(sessions, sid, is_open=False)
     session["n"] = 2
@@ -131,12 +131,14 @@ def test_what_is_changed_while_it_is_written_is_unsaved(sessions: Sessions, tabl
 
 
 @pytest.mark.parametrize("clears", [False, True])
-def test_what_could_not_be_written_stays_unsaved(sessions: Sessions, table: InterruptedTable, clears: bool) -> None:
+def test_a_change_that_could_not_be_written_stays_unsaved(
+    sessions: Sessions, table: InterruptedTable, clears: bool
+) -> None:
     def fail() -> None:
         if clears:
             session.clear()
         session["later"] = 1
-        msg = "the backend is away"
+        msg = "the backend is down"
         raise StoreError(msg)
 
     sid = begin(sessions, n=1, m=1, o=1)
@@ -154,7 +156,7 @@ def test_what_could_not_be_written_stays_unsaved(sessions: Sessions, table: Inte
 
 def test_a_clear_that_could_not_be_written_stays_unsaved(sessions: Sessions, table: InterruptedTable) -> None:
     def fail() -> None:
-        msg = "the backend is away"
+        msg = "the backend is down"
         raise StoreError(msg)
 
     sid = begin(sessions, n=1)
@@ -183,7 +185,7 @@ def test_before_the_headers_the_expiry_is_left_to_the_response(sessions: Session
     assert sessions.resume(sid).expires > expires
 
 
-def test_after_the_headers_saving_is_using(sessions: Sessions, clock: FakeClock) -> None:
+def test_after_the_headers_saving_counts_as_use(sessions: Sessions, clock: FakeClock) -> None:
     sid = begin(sessions, n=1)
     session = opened(sessions, sid, is_open=False)
     clock.advance(timedelta(days=6))
@@ -199,7 +201,7 @@ def test_after_the_headers_saving_is_using(sessions: Sessions, clock: FakeClock)
     [lambda session: session.login(7), lambda session: session.configure(renew=True), lambda session: session.logout()],
     ids=["login", "renew", "logout"],
 )
-def test_what_needs_a_cookie_waits_for_the_headers(
+def test_a_change_that_needs_a_cookie_waits_for_the_headers(
     sessions: Sessions, table: InterruptedTable, act: Callable[[Session], object]
 ) -> None:
     sid = begin(sessions, n=1)
@@ -243,7 +245,7 @@ def test_a_session_in_its_cookie_waits_for_the_headers(in_cookie: Sessions) -> N
     assert in_cookie.resume(in_cookie.commit(session).cookie)["n"] == 2
 
 
-def test_after_the_headers_a_cookie_can_take_nothing(in_cookie: Sessions) -> None:
+def test_after_the_headers_a_cookie_takes_no_changes(in_cookie: Sessions) -> None:
     session = opened(in_cookie, begin(in_cookie, n=1), is_open=True)
     cart = session["cart"] = []
     in_cookie.commit(session)
@@ -255,7 +257,7 @@ def test_after_the_headers_a_cookie_can_take_nothing(in_cookie: Sessions) -> Non
 
 
 @pytest.mark.parametrize("verb", ["drop", "logout"])
-def test_save_ends_a_session_that_is_to_end(sessions: Sessions, table: InterruptedTable, verb: str) -> None:
+def test_save_ends_a_dropped_session(sessions: Sessions, table: InterruptedTable, verb: str) -> None:
     session = opened(sessions, begin(sessions, user=7), is_open=False)
     if verb == "drop":
         session.configure(drop=True)
@@ -268,7 +270,7 @@ def test_save_ends_a_session_that_is_to_end(sessions: Sessions, table: Interrupt
     assert len(table) == 0
 
 
-def test_what_is_saved_after_the_sessions_end_is_lost_and_told(
+def test_a_save_after_the_sessions_end_is_lost_and_reported(
     sessions: Sessions, table: InterruptedTable, events: list[Event], is_open: bool
 ) -> None:
     sid = begin(sessions, n=1)
@@ -302,7 +304,7 @@ def test_a_lost_save_can_be_an_error(table: InterruptedTable, clock: FakeClock, 
     assert lost(events) == ["ended"]
 
 
-def test_both_can_be_awaited(table: InterruptedTable, clock: FakeClock) -> None:
+def test_save_and_reload_can_be_awaited(table: InterruptedTable, clock: FakeClock) -> None:
     outside = Sessions(TableStore(table), key="sid", clock=clock)
     sid = begin(outside, n=1)
 
@@ -317,7 +319,7 @@ def test_both_can_be_awaited(table: InterruptedTable, clock: FakeClock) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid", clock=clock)
     assert asyncio.run(visit(awaited)) == {"n": 3}
     assert asyncio.run(visit(outside)) == {"n": 5}
-    # A sync framework's async view, whose event loop serves no other request.
+    # In an async view of a sync framework, whose event loop serves no other request.
     session = outside.resume(sid)
 
     async def view() -> None:
@@ -330,7 +332,7 @@ def test_both_can_be_awaited(table: InterruptedTable, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_a_request_in_which_a_call_was_not_awaited_ends_with_an_error(sessions: Sessions, is_streamed: bool) -> None:
+def test_a_request_with_a_call_that_was_not_awaited_ends_with_an_error(sessions: Sessions, is_streamed: bool) -> None:
     sid = begin(sessions, n=1)
     exchange = SessionGroup(sessions, form="async").begin(f"sid={sid}")
     session = exchange.session
@@ -346,14 +348,14 @@ def test_a_request_in_which_a_call_was_not_awaited_ends_with_an_error(sessions: 
         await kept
         with pytest.raises(SessionError, match=r"^session\.save\(\) was called without await"):
             await (exchange.body_sent_async(last=True) if is_streamed else exchange.headers_async())
-        # It is told once. The answer to the error is an end of its own.
+        # It is reported once. The response to the error does not repeat it.
         await exchange.failed_async()
 
     asyncio.run(visit())
     assert sessions.resume(sid)["n"] == 3
 
 
-def test_a_failing_request_fails_as_it_is_in_spite_of_a_call_that_was_not_awaited(sessions: Sessions) -> None:
+def test_a_failing_request_keeps_its_own_error_despite_an_unawaited_call(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
     exchange = SessionGroup(sessions, form="async").begin(f"sid={sid}")
 
@@ -369,7 +371,7 @@ def test_a_failing_request_fails_as_it_is_in_spite_of_a_call_that_was_not_awaite
 
 
 @pytest.mark.parametrize("of_other", [False, True])
-def test_a_call_that_was_not_awaited_is_told_of_among_several_sessions(sessions: Sessions, of_other: bool) -> None:
+def test_an_unawaited_call_is_reported_among_several_sessions(sessions: Sessions, of_other: bool) -> None:
     other = Sessions(TableStore(MemoryTable()), key="other")
     exchange = SessionGroup(sessions, also=[other], form="async").begin("")
 
@@ -385,7 +387,7 @@ def test_a_call_that_was_not_awaited_is_told_of_among_several_sessions(sessions:
     asyncio.run(visit())
 
 
-def test_a_call_that_was_not_awaited_is_told_of_if_nothing_else_touches_the_session(sessions: Sessions) -> None:
+def test_an_unawaited_call_is_reported_if_nothing_else_uses_the_session(sessions: Sessions) -> None:
     exchange = SessionGroup(sessions, form="async").begin("")
 
     async def visit() -> None:
@@ -396,7 +398,7 @@ def test_a_call_that_was_not_awaited_is_told_of_if_nothing_else_touches_the_sess
     asyncio.run(visit())
 
 
-def test_a_call_that_was_not_awaited_is_told_of_by_hand(sessions: Sessions) -> None:
+def test_an_unawaited_call_is_reported_outside_an_adapter(sessions: Sessions) -> None:
     async def visit() -> None:
         session = await sessions.fetch_async()
         session["n"] = 1
@@ -408,7 +410,7 @@ def test_a_call_that_was_not_awaited_is_told_of_by_hand(sessions: Sessions) -> N
     asyncio.run(visit())
 
 
-def test_a_response_to_a_failure_is_sent_in_spite_of_a_call_that_was_not_awaited(sessions: Sessions) -> None:
+def test_a_response_to_a_failure_is_sent_despite_an_unawaited_call(sessions: Sessions) -> None:
     exchange = SessionGroup(sessions, form="async").begin(f"sid={begin(sessions, n=1)}")
 
     async def visit() -> None:
@@ -416,12 +418,12 @@ def test_a_response_to_a_failure_is_sent_in_spite_of_a_call_that_was_not_awaited
         call = exchange.session.save()
         assert not (await exchange.headers_async(500)).cookies
         await exchange.body_sent_async(last=True)
-        call.close()  # type: ignore[attr-defined]  # or Python would warn of it
+        call.close()  # type: ignore[attr-defined]  # otherwise Python would warn about it
 
     asyncio.run(visit())
 
 
-def test_reload_shows_what_others_wrote_below_what_is_unsaved(sessions: Sessions, is_open: bool) -> None:
+def test_reload_shows_other_requests_writes_below_unsaved_changes(sessions: Sessions, is_open: bool) -> None:
     sid = begin(sessions, n=1, m=1, cart=["hat"], list=[1])
     session = opened(sessions, sid, is_open)
     session["n"] = 2
@@ -438,7 +440,7 @@ def test_reload_shows_what_others_wrote_below_what_is_unsaved(sessions: Sessions
     assert dict(sessions.resume(sid)) == {"n": 2, "m": 10, "cart": ["hat", "shoe"], "list": [1, 2], "new": 1}
 
 
-def test_reload_shows_the_list_that_another_request_has_changed(sessions: Sessions) -> None:
+def test_reload_shows_a_list_changed_by_another_request(sessions: Sessions) -> None:
     sid = begin(sessions, cart=["hat"], gone=[1])
     session = opened(sessions, sid, is_open=False)
     assert session["cart"] == ["hat"]
@@ -453,7 +455,7 @@ def test_reload_shows_the_list_that_another_request_has_changed(sessions: Sessio
     assert not session.modified
 
 
-def test_reload_keeps_a_clear_that_is_unsaved(sessions: Sessions) -> None:
+def test_reload_keeps_an_unsaved_clear(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
     session = opened(sessions, sid, is_open=False)
     session.clear()
@@ -467,7 +469,7 @@ def test_reload_keeps_a_clear_that_is_unsaved(sessions: Sessions) -> None:
 
 
 @typed
-def test_reload_makes_typed_values_anew_where_others_changed_them(sessions: Sessions) -> None:
+def test_reload_rebuilds_typed_values_that_other_requests_changed(sessions: Sessions) -> None:
     sid = begin(sessions, hat={"n": 1}, shoe={"n": 1})
     session = opened(sessions, sid, is_open=False)
     hat, shoe = (typed_session(session, dict[str, int], key) for key in ("hat", "shoe"))
@@ -487,7 +489,7 @@ def test_reload_makes_typed_values_anew_where_others_changed_them(sessions: Sess
 
 @pytest.mark.parametrize("wrote", [False, True])
 @pytest.mark.parametrize("renewed", [False, True])
-def test_a_session_that_has_ended_or_was_renewed_is_empty_when_it_is_reloaded(
+def test_an_ended_or_renewed_session_is_empty_after_a_reload(
     sessions: Sessions, events: list[Event], is_open: bool, wrote: bool, renewed: bool
 ) -> None:
     sid = begin(sessions, user=7)
@@ -507,7 +509,7 @@ def test_a_session_that_has_ended_or_was_renewed_is_empty_when_it_is_reloaded(
         assert sessions.commit(session).cookies == ()
 
 
-def test_a_session_that_ends_with_what_was_unsaved_can_be_an_error(table: InterruptedTable, clock: FakeClock) -> None:
+def test_a_session_that_ended_with_unsaved_changes_can_be_an_error(table: InterruptedTable, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", clock=clock, on_lost_write="raise")
     sid = begin(sessions, n=1)
     session = opened(sessions, sid, is_open=True)
@@ -520,7 +522,7 @@ def test_a_session_that_ends_with_what_was_unsaved_can_be_an_error(table: Interr
     assert dict(session) == {}
 
 
-def test_an_expired_session_is_empty_when_it_is_reloaded(sessions: Sessions, clock: FakeClock) -> None:
+def test_an_expired_session_is_empty_after_a_reload(sessions: Sessions, clock: FakeClock) -> None:
     session = opened(sessions, begin(sessions, user=7), is_open=False)
     clock.advance(timedelta(days=8))
 
@@ -529,7 +531,7 @@ def test_an_expired_session_is_empty_when_it_is_reloaded(sessions: Sessions, clo
     assert dict(session) == {}
 
 
-def test_where_nobody_else_can_write_reload_shows_what_is_there(sessions: Sessions, in_cookie: Sessions) -> None:
+def test_reload_changes_nothing_if_no_other_request_can_write(sessions: Sessions, in_cookie: Sessions) -> None:
     new, sealed = sessions.fetch(), opened(in_cookie, begin(in_cookie, n=1), is_open=False)
     ending = opened(sessions, begin(sessions, n=1), is_open=True)
     new["n"] = 1

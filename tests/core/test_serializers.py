@@ -1,4 +1,4 @@
-"""Values as bytes and back."""
+"""Values converted to bytes and back."""
 
 import json
 import math
@@ -26,10 +26,10 @@ from strategies import recursive
 
 both = pytest.mark.parametrize("serializer", [TaggedJSON(), FastTaggedJSON()], ids=["default", "fast"])
 
-TEXT = st.text(st.characters(codec=None, categories=None))  # lone surrogates among it
+TEXT = st.text(st.characters(codec=None, categories=None))  # including lone surrogates
 # Whole seconds: Python 3.11 reads an offset of one microsecond as UTC.
 ZONES = st.none() | st.integers(-86399, 86399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
-# A value that is one hour before or after itself is refused.
+# Always with fold=0, because a time that its zone reads as an hour earlier or later is refused.
 UNFOLDED = st.datetimes(timezones=ZONES).map(lambda value: value.replace(fold=0))
 HASHABLE = (
     st.none()
@@ -89,7 +89,7 @@ JSON = recursive(
 
 
 def kinds(value: Any) -> Any:
-    """Return the types in *value*, which ``==`` does not tell apart: ``1 == True == 1.0``."""
+    """Return the types in *value*, because ``==`` does not distinguish them: ``1 == True == 1.0``."""
     if isinstance(value, dict):
         return [(kinds(key), kinds(item)) for key, item in value.items()]
     if isinstance(value, (list, tuple)):
@@ -103,7 +103,7 @@ def kinds(value: Any) -> Any:
 @example({"$dict": [["$dict", 1]]})
 @example({"a": {"$set": {"$uuid": "x"}}, "$b": '{"$tuple":[1]}'})
 @example({"a": {"\ud800\udc00": "\ud800\udc00"}})
-def test_what_is_dumped_is_loaded(serializer: TaggedJSON, data: dict[str, Any]) -> None:
+def test_dumped_data_is_loaded_unchanged(serializer: TaggedJSON, data: dict[str, Any]) -> None:
     loaded = serializer.loads(serializer.dumps(data))
 
     assert loaded == data
@@ -113,13 +113,13 @@ def test_what_is_dumped_is_loaded(serializer: TaggedJSON, data: dict[str, Any]) 
 
 @both
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
-def test_what_can_be_dumped_passes_the_check(serializer: TaggedJSON, data: dict[str, Any]) -> None:
+def test_data_that_can_be_dumped_passes_the_check(serializer: TaggedJSON, data: dict[str, Any]) -> None:
     for key, value in data.items():
         serializer.check(key, value)
 
 
 @both
-def test_it_reads_as_documented(serializer: TaggedJSON) -> None:
+def test_the_payload_is_as_documented(serializer: TaggedJSON) -> None:
     data = {"seen": datetime(2026, 1, 31, 12, tzinfo=UTC), "pair": (1, 2), "like a tag": {"$tuple": 1}}
 
     dumped = serializer.dumps(data)
@@ -133,7 +133,7 @@ def test_it_reads_as_documented(serializer: TaggedJSON) -> None:
 @both
 @pytest.mark.parametrize("kind", [OrderedDict, MappingProxyType, UserDict])
 @pytest.mark.parametrize("data", [{}, {"a": 1, "b": [{}]}, {"a": (1, 2)}, {"$tuple": 1}])
-def test_any_mapping_is_dumped_as_a_dict_would_be(
+def test_any_mapping_is_dumped_like_a_dict(
     serializer: TaggedJSON, kind: Callable[..., Mapping[str, Any]], data: dict[str, Any]
 ) -> None:
     assert serializer.dumps(kind(data)) == serializer.dumps(data)
@@ -171,7 +171,7 @@ def test_without_markupsafe_marked_text_is_text(monkeypatch: pytest.MonkeyPatch)
         [{"a": UUID(int=1)}, [Decimal("1.10"), b"\0", timedelta(1)], (time(1),)],
     ],
 )
-def test_what_takes_a_tag_is_found_wherever_it_stands(serializer: TaggedJSON, value: Any) -> None:
+def test_a_value_that_needs_a_tag_is_found_anywhere(serializer: TaggedJSON, value: Any) -> None:
     data = {"first": [1], "value": value, "last": {"$": None, "b": 1}}
 
     loaded = serializer.loads(serializer.dumps(data))
@@ -183,7 +183,7 @@ def test_what_takes_a_tag_is_found_wherever_it_stands(serializer: TaggedJSON, va
 @both
 @pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=name)
-def test_what_cannot_be_stored_is_a_type_error_that_says_why(
+def test_a_value_that_cannot_be_stored_is_a_type_error_with_the_reason(
     serializer: TaggedJSON, value: Any, message: str, wrap: Callable[[Any], Any]
 ) -> None:
     try:
@@ -208,8 +208,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
     ],
     ids=str,
 )
-def test_the_hour_that_a_zone_has_twice_or_not_at_all_is_stored(serializer: TaggedJSON, value: datetime) -> None:
-    # An application that notes the time would otherwise fail for this one hour of the year.
+def test_the_hour_that_a_zone_repeats_or_skips_is_stored(serializer: TaggedJSON, value: datetime) -> None:
+    # Otherwise an application that stores the time would fail for this one hour of the year.
     loaded = serializer.loads(serializer.dumps({"k": value}))["k"]
 
     assert loaded.astimezone(UTC) == value.astimezone(UTC)
@@ -217,14 +217,14 @@ def test_the_hour_that_a_zone_has_twice_or_not_at_all_is_stored(serializer: Tagg
 
 
 @both
-def test_a_time_that_only_its_zone_can_tell_is_refused(serializer: TaggedJSON) -> None:
+def test_a_time_that_depends_on_its_zones_rules_is_refused(serializer: TaggedJSON) -> None:
     with pytest.raises(TypeError, match=r"session\['k'\] cannot be stored: it would come back as a different time"):
         serializer.check("k", time(12, tzinfo=BERLIN))
 
 
 @both
 @given(st.datetimes(timezones=st.timezones(), allow_imaginary=True) | st.times(timezones=st.timezones()))
-def test_a_time_of_any_zone_comes_back_equal_or_is_refused(serializer: TaggedJSON, value: datetime | time) -> None:
+def test_a_time_in_any_zone_comes_back_equal_or_is_refused(serializer: TaggedJSON, value: datetime | time) -> None:
     try:
         payload = serializer.dumps({"k": value})
     except TypeError:
@@ -254,13 +254,13 @@ def test_a_time_of_any_zone_comes_back_equal_or_is_refused(serializer: TaggedJSO
     ],
     ids=ascii,
 )
-def test_a_tag_is_one_however_the_json_is_written(serializer: TaggedJSON, payload: bytes, data: Any) -> None:
+def test_a_tag_is_recognized_however_the_json_is_written(serializer: TaggedJSON, payload: bytes, data: Any) -> None:
     assert repr(serializer.loads(payload)) == repr(data)
 
 
 @both
 @pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
-def test_what_another_has_nested_too_deeply_is_refused(
+def test_data_that_another_serializer_nested_too_deeply_is_refused(
     serializer: TaggedJSON, wrap: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = {"k": nested(MAX_DEPTH, wrap)}
@@ -274,7 +274,7 @@ def test_what_another_has_nested_too_deeply_is_refused(
 
 
 @both
-def test_many_containers_beside_one_another_are_not_deep(serializer: TaggedJSON) -> None:
+def test_many_adjacent_containers_are_not_deep(serializer: TaggedJSON) -> None:
     data = {"cart": [{"sku": number, "sizes": [number]} for number in range(2 * MAX_DEPTH)], "pair": [(1,)] * MAX_DEPTH}
 
     assert serializer.loads(serializer.dumps(data)) == data
@@ -298,7 +298,7 @@ def test_many_containers_beside_one_another_are_not_deep(serializer: TaggedJSON)
 @example(b'{"a":{"$tuple":5}}')
 @example(b'{"a":{"$decimal":"x"}}')
 @example(b'{"a":{"$dict":[[[],1]]}}')
-def test_in_loops_it_is_read_as_in_c(serializer: TaggedJSON, payload: bytes) -> None:
+def test_the_iterative_reader_gives_the_same_as_the_one_in_c(serializer: TaggedJSON, payload: bytes) -> None:
     text = payload.decode()
 
     def outcome(read: Callable[[], Any]) -> str:
@@ -338,7 +338,7 @@ def test_cve_2013_7489_nothing_is_unpickled() -> None:
 @example(b'{"$":' * 100_000)
 @example(b"7")
 @example(b"")
-def test_whatever_is_loaded_gives_a_dict_or_a_value_error(serializer: TaggedJSON, payload: bytes) -> None:
+def test_any_payload_is_a_dict_or_a_value_error(serializer: TaggedJSON, payload: bytes) -> None:
     try:
         loaded = serializer.loads(payload)
     except ValueError:
@@ -349,14 +349,14 @@ def test_whatever_is_loaded_gives_a_dict_or_a_value_error(serializer: TaggedJSON
 
 @both
 @pytest.mark.parametrize("payload", [b"[]", b"7", b"null", b'{"$tuple":[1]}', b'{"$date":"2026-01-01"}'])
-def test_what_is_not_an_object_is_refused(serializer: TaggedJSON, payload: bytes) -> None:
+def test_a_payload_that_is_not_an_object_is_refused(serializer: TaggedJSON, payload: bytes) -> None:
     with pytest.raises(ValueError, match="not an object"):
         serializer.loads(payload)
 
 
 @both
 @pytest.mark.parametrize("payload", [b'{"a":1}x', b'{"a":1}{"a":2}'])
-def test_what_follows_the_object_is_refused(serializer: TaggedJSON, payload: bytes) -> None:
+def test_text_after_the_object_is_refused(serializer: TaggedJSON, payload: bytes) -> None:
     with pytest.raises(ValueError, match="something follows"):
         serializer.loads(payload)
 
@@ -374,7 +374,7 @@ def test_times_keep_their_offset_and_naive_ones_stay_naive(serializer: TaggedJSO
     assert str(loaded["price"]) == "1.10"
 
 
-def test_where_json_has_no_encoder_in_c_the_bytes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_json_encoder_in_c_the_bytes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     data = {"user": 7, "name": "Zoë", "cart": [1, 2.5, None, True, {"a": "b"}], "when": date(2026, 1, 31)}
     in_c = TaggedJSON().dumps(data)
 

@@ -1,4 +1,4 @@
-"""A session in the hands of an application."""
+"""A session as an application uses it."""
 
 import json
 import math
@@ -41,15 +41,15 @@ class Held:
 
 
 def make_session(data: dict[str, Any] | None = None, **settings: Any) -> Session:
-    """Return a session that holds *data*; one that is not stored yet for ``None``."""
+    """Return a session that holds *data*; with ``None``, one that is not stored yet."""
     stored = None if data is None else StoredSession("cookie", data, NOON, NOON + WEEK, "0123456789abcdef", 1)
     return Session(SessionState(Held(Fetched(stored), **settings), (), https=False))
 
 
-# As a mapping.
+# The mapping.
 
 
-def test_what_is_put_is_got() -> None:
+def test_get_returns_what_was_put() -> None:
     session = make_session()
 
     session.put("user", 7)
@@ -58,14 +58,14 @@ def test_what_is_put_is_got() -> None:
     assert dict(session) == {"user": 7}
 
 
-def test_a_default_is_returned_only_for_what_is_absent() -> None:
+def test_a_default_is_returned_only_for_an_absent_key() -> None:
     session = make_session({"nothing": None})
 
     assert session.get("nothing", "default") is None
     assert session.get("absent", "default") == "default"
 
 
-def test_what_is_absent_is_a_key_error() -> None:
+def test_an_absent_key_is_a_key_error() -> None:
     session = make_session({})
 
     with pytest.raises(KeyError, match="absent"):
@@ -76,7 +76,7 @@ def test_what_is_absent_is_a_key_error() -> None:
     assert not state_of(session).changes()
 
 
-def test_delete_takes_what_is_not_there_and_counts_as_a_change() -> None:
+def test_delete_accepts_an_absent_key_and_counts_as_a_change() -> None:
     session = make_session({"a": 1})
 
     session.delete("absent")
@@ -101,7 +101,7 @@ def test_delete_takes_what_is_not_there_and_counts_as_a_change() -> None:
     ],
     ids=["[]", "get", "in", "put", "delete", "pop", "setdefault", "update", "del"],
 )
-def test_a_key_that_is_no_string_is_a_type_error_that_says_so(use: Callable[[Session, Any], Any], key: Any) -> None:
+def test_a_key_that_is_not_a_string_is_a_type_error_with_a_hint(use: Callable[[Session, Any], Any], key: Any) -> None:
     session = make_session({"a": 1})
 
     with pytest.raises(TypeError, match=rf"keys are strings, not {type(key).__name__}: use session\[str\(key\)\]"):
@@ -243,7 +243,7 @@ TestSessionAgainstDict = SessionAgainstDict.TestCase
 # Changes.
 
 
-def test_a_list_that_was_read_and_altered_is_a_change() -> None:
+def test_a_list_that_was_read_and_mutated_is_a_change() -> None:
     session = make_session({"cart": ["apple"], "lang": "en"})
 
     session["cart"].append("pear")
@@ -252,7 +252,7 @@ def test_a_list_that_was_read_and_altered_is_a_change() -> None:
     assert state_of(session).changes().put == {"cart": ["apple", "pear"]}
 
 
-def test_a_list_that_was_read_and_left_alone_is_none() -> None:
+def test_a_list_that_was_only_read_is_not_a_change() -> None:
     session = make_session({"cart": ["apple"]})
 
     assert session["cart"] == ["apple"]
@@ -260,7 +260,7 @@ def test_a_list_that_was_read_and_left_alone_is_none() -> None:
     assert not session.modified
 
 
-def test_a_deletion_beside_a_value_altered_in_place_is_kept() -> None:
+def test_a_deletion_and_a_mutated_value_are_both_kept() -> None:
     session = make_session({"cart": [], "coupon": "X"})
 
     session["cart"].append("apple")
@@ -269,7 +269,7 @@ def test_a_deletion_beside_a_value_altered_in_place_is_kept() -> None:
     assert state_of(session).changes() == Changes({"cart": ["apple"]}, frozenset({"coupon"}))
 
 
-def test_the_flag_of_other_libraries_makes_what_was_read_a_change() -> None:
+def test_other_libraries_modified_flag_makes_read_values_changes() -> None:
     session = make_session({"cart": ["apple"], "lang": "en"})
     assert session["cart"]
 
@@ -279,7 +279,7 @@ def test_the_flag_of_other_libraries_makes_what_was_read_a_change() -> None:
     assert state_of(session).changes().put == {"cart": ["apple"]}
 
 
-def test_what_was_put_can_be_altered_while_the_body_is_sent() -> None:
+def test_a_stored_value_can_be_mutated_during_the_body() -> None:
     session = make_session({})
     cart: list[str] = session.setdefault("cart", [])
     stored = StoredSession("cookie", state_of(session).data, NOON, NOON, "0123456789abcdef", 2)
@@ -290,7 +290,7 @@ def test_what_was_put_can_be_altered_while_the_body_is_sent() -> None:
     assert state_of(session).changes().put == {"cart": ["apple"]}
 
 
-def test_a_value_that_cannot_be_stored_is_refused_where_it_is_put() -> None:
+def test_a_value_that_cannot_be_stored_is_refused_when_it_is_put() -> None:
     def check(key: str, value: object) -> None:
         msg = f"session[{key!r}] cannot be stored"
         raise TypeError(msg)
@@ -304,7 +304,7 @@ def test_a_value_that_cannot_be_stored_is_refused_where_it_is_put() -> None:
     assert not state_of(session).changes()
 
 
-# Looking at it.
+# Access.
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_a_value_that_cannot_be_stored_is_refused_where_it_is_put() -> None:
         lambda session: session.log_id,
     ],
 )
-def test_cve_2026_27205_each_way_to_look_at_it_counts_as_access(look: Callable[[Session], Any]) -> None:
+def test_cve_2026_27205_each_way_to_read_it_counts_as_access(look: Callable[[Session], Any]) -> None:
     session = make_session(principal_key="user_id")
     assert not session.accessed
 
@@ -345,7 +345,7 @@ def test_cve_2026_27205_each_way_to_look_at_it_counts_as_access(look: Callable[[
 
 
 @pytest.mark.parametrize("look", [repr, lambda session: session.modified, lambda session: state_of(session).is_fetched])
-def test_asking_about_it_without_looking_reads_nothing(look: Callable[[Session], Any]) -> None:
+def test_checks_that_need_no_data_read_nothing(look: Callable[[Session], Any]) -> None:
     session = make_session({"a": 1})
 
     look(session)
@@ -353,7 +353,7 @@ def test_asking_about_it_without_looking_reads_nothing(look: Callable[[Session],
     assert not session.accessed
 
 
-def test_a_framework_can_say_that_it_was_accessed() -> None:
+def test_a_framework_can_mark_it_as_accessed() -> None:
     session = make_session()
 
     session.accessed = True
@@ -361,7 +361,7 @@ def test_a_framework_can_say_that_it_was_accessed() -> None:
     assert session.accessed
 
 
-def test_it_is_read_once() -> None:
+def test_a_session_is_read_once() -> None:
     backend = Held(Fetched())
     session = Session(SessionState(backend, (), https=False))
 
@@ -371,7 +371,7 @@ def test_it_is_read_once() -> None:
     assert backend.reads == 1
 
 
-def test_before_it_is_fetched_it_cannot_be_touched() -> None:
+def test_a_session_cannot_be_used_before_it_is_fetched() -> None:
     session = make_session()
     state_of(session).is_fetched = False
 
@@ -381,13 +381,13 @@ def test_before_it_is_fetched_it_cannot_be_touched() -> None:
     assert not session.accessed
 
 
-def test_a_new_one_has_no_times_and_no_name() -> None:
+def test_a_new_session_has_no_times_and_no_log_id() -> None:
     session = make_session()
 
     assert (session.is_new, session.created, session.expires, session.log_id) == (True, None, None, "")
 
 
-def test_a_stored_one_tells_its_times_and_its_name_for_logs() -> None:
+def test_a_stored_session_has_times_and_a_log_id() -> None:
     session = make_session({})
 
     assert not session.is_new
@@ -428,7 +428,7 @@ def test_in_one_call_renew_outranks_drop_and_drop_outranks_ignore(options: dict[
 
 @pytest.mark.parametrize("last", ["renew", "drop", "ignore"])
 @pytest.mark.parametrize("first", ["renew", "drop", "ignore"])
-def test_over_several_calls_the_last_one_stands(first: str, last: str) -> None:
+def test_of_several_calls_the_last_one_counts(first: str, last: str) -> None:
     session = make_session({})
 
     session.configure(**{first: True})
@@ -457,7 +457,7 @@ def test_options_of_several_calls_add_up() -> None:
     assert state_of(session).overrides == {"path": "/shop", "secure": True}
 
 
-def test_an_unknown_option_is_refused_and_nothing_is_done() -> None:
+def test_an_unknown_option_is_refused_and_nothing_changes() -> None:
     session = make_session({})
 
     with pytest.raises(ConfigurationError, match=r"does not know samesite\. It takes renew, drop, .*same_site"):
@@ -466,7 +466,7 @@ def test_an_unknown_option_is_refused_and_nothing_is_done() -> None:
     assert (state_of(session).intent, state_of(session).overrides) == (Intent.KEEP, {})
 
 
-def test_a_combination_that_browsers_refuse_is_refused_and_nothing_is_done() -> None:
+def test_a_combination_that_browsers_refuse_is_refused_and_nothing_changes() -> None:
     session = make_session({})
     session.configure(secure=False)
 
@@ -476,7 +476,7 @@ def test_a_combination_that_browsers_refuse_is_refused_and_nothing_is_done() -> 
     assert (state_of(session).intent, state_of(session).overrides) == (Intent.KEEP, {"secure": False})
 
 
-def test_login_sets_the_principal_and_asks_for_a_new_id() -> None:
+def test_login_sets_the_principal_and_requests_a_new_id() -> None:
     session = make_session({"cart": 1}, principal_key="user_id")
 
     session.login(7)
@@ -486,7 +486,7 @@ def test_login_sets_the_principal_and_asks_for_a_new_id() -> None:
     assert state_of(session).intent is Intent.RENEW
 
 
-def test_login_needs_to_know_where_to_keep_the_principal() -> None:
+def test_login_needs_a_principal_key() -> None:
     with pytest.raises(ConfigurationError, match=r"leave out principal_key=None"):
         make_session({}).login(7)
 
@@ -495,7 +495,7 @@ def test_without_a_principal_key_there_is_no_principal() -> None:
     assert make_session({"user_id": 7}).principal is None
 
 
-def test_logout_takes_the_data_away_at_once() -> None:
+def test_logout_removes_the_data_at_once() -> None:
     session = make_session({"user_id": 7, "cart": 1}, principal_key="user_id")
 
     session.logout()
@@ -521,7 +521,7 @@ def test_logout_takes_the_data_away_at_once() -> None:
         lambda session: session.logout(),
     ],
 )
-def test_when_it_is_closed_each_change_raises_and_reading_goes_on(change: Callable[[Session], Any]) -> None:
+def test_after_it_is_closed_each_change_raises_and_reading_continues(change: Callable[[Session], Any]) -> None:
     session = make_session({"a": 0}, principal_key="user_id")
     state_of(session).mark_saved(state_of(session).fetched.stored, Phase.DONE)
 
@@ -544,7 +544,7 @@ def test_when_it_is_closed_each_change_raises_and_reading_goes_on(change: Callab
         lambda session: session.configure(drop=True, path="/"),
     ],
 )
-def test_a_row_takes_no_late_change_that_would_need_a_cookie(change: Callable[[Session], Any]) -> None:
+def test_a_row_refuses_late_changes_that_would_need_a_cookie(change: Callable[[Session], Any]) -> None:
     session = make_session({"user_id": 7}, principal_key="user_id")
     assert session.principal == "7"
     state_of(session).mark_saved(state_of(session).fetched.stored, Phase.BODY)
@@ -555,7 +555,7 @@ def test_a_row_takes_no_late_change_that_would_need_a_cookie(change: Callable[[S
     assert dict(session) == {"user_id": 7}
 
 
-def test_a_row_takes_late_changes_to_the_data_and_its_end() -> None:
+def test_a_row_accepts_late_changes_to_data_and_its_end() -> None:
     session = make_session({"a": 0}, principal_key="user_id")
     assert len(session) == 1
     state_of(session).mark_saved(state_of(session).fetched.stored, Phase.BODY)

@@ -1,4 +1,4 @@
-"""At most so many sessions of one user: one after another, in every order of two requests, and in real processes."""
+"""A limit on a user's sessions: one login after another, in every order of two requests, and in real processes."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def test_a_login_ends_the_oldest_session(clock: FakeClock) -> None:
     assert [principal(sessions, cookie) for cookie in cookies] == [None, None, "7", "7"]
 
 
-def test_a_visitor_who_logs_in_again_in_the_same_browser_takes_no_place(clock: FakeClock) -> None:
+def test_a_repeated_login_in_the_same_browser_takes_no_place(clock: FakeClock) -> None:
     sessions = made("refuse", clock)
     cookie = log_in(sessions)
     other = log_in(sessions)
@@ -63,7 +63,7 @@ def test_a_visitor_who_logs_in_again_in_the_same_browser_takes_no_place(clock: F
     assert [principal(sessions, each) for each in (cookie, other)] == ["7", "7"]
 
 
-def test_another_user_and_visitors_without_a_name_are_not_counted(clock: FakeClock) -> None:
+def test_other_users_and_anonymous_visitors_are_not_counted(clock: FakeClock) -> None:
     sessions = made("refuse", clock, most=1)
     log_in(sessions)
     for data in ({"theme": "dark"}, {"theme": "light"}, {"user_id": 8}):
@@ -72,7 +72,7 @@ def test_another_user_and_visitors_without_a_name_are_not_counted(clock: FakeClo
         assert sessions.commit(session).cookie
 
 
-def test_a_login_is_refused_and_leaves_the_visitors_session_as_it_was(clock: FakeClock) -> None:
+def test_a_refused_login_leaves_the_visitors_session_as_it_was(clock: FakeClock) -> None:
     sessions = made("refuse", clock)
     cookies = [log_in(sessions) for _ in range(MOST)]
     session = sessions.fetch()
@@ -86,7 +86,7 @@ def test_a_login_is_refused_and_leaves_the_visitors_session_as_it_was(clock: Fak
         sessions.commit(session)
 
     assert dict(session) == {}
-    # An adapter opens it again, and commits once more with the answer to the error.
+    # An adapter opens it again, and commits once more with the response to the error.
     state_of(session).phase = Phase.HEADERS_PENDING
     session["flash"] = "refused"
     assert sessions.commit(session, status=403).cookies == ()
@@ -94,7 +94,7 @@ def test_a_login_is_refused_and_leaves_the_visitors_session_as_it_was(clock: Fak
     assert [principal(sessions, each) for each in cookies] == ["7", "7"]
 
 
-def test_a_place_that_is_left_can_be_taken(clock: FakeClock) -> None:
+def test_a_freed_place_can_be_taken(clock: FakeClock) -> None:
     sessions = made("refuse", clock)
     first, _ = log_in(sessions), log_in(sessions)
     session = sessions.resume(first)
@@ -127,7 +127,7 @@ def test_a_lower_limit_takes_effect_with_the_next_login_or_renewal(clock: FakeCl
     session.configure(renew=True)
     cookies[0] = few.commit(session).cookie or ""
 
-    # It renewed its own session, so that others have to go.
+    # It renewed its own session, so others must end.
     assert [principal(few, cookie) for cookie in cookies] == ["7", "7", None, None]
 
 
@@ -141,7 +141,7 @@ def test_a_lower_limit_takes_effect_with_the_next_login_or_renewal(clock: FakeCl
         ({"when_full": "refuse"}, "beyond max_sessions: set that too, as in max_sessions=5"),
     ],
 )
-def test_what_cannot_be_a_limit_is_refused(options: dict[str, Any], words: str) -> None:
+def test_an_invalid_limit_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         Sessions("table", table="t", key="sid", **options)
 
@@ -154,7 +154,7 @@ def test_sessions_in_cookies_cannot_be_counted() -> None:
     assert isinstance(Sessions("cookie", secret_key_base=SECRET, key="sid").prepare("sync").store, CookieStore)
 
 
-def test_sessions_are_not_counted_in_a_replica() -> None:
+def test_a_limit_with_a_replica_is_refused() -> None:
     store = TableStore(MemoryTable(), list_from=MemoryTable())
 
     with pytest.raises(ConfigurationError, match="list_from may not show yet"):
@@ -185,11 +185,11 @@ ACTS: dict[str, Callable[[Session], Any]] = {
 @pytest.mark.parametrize(
     ("when_full", "other", "most", "alive"),
     [
-        # Of the three sessions the oldest has to go, and only that one.
+        # The oldest of the three sessions must end, and only that one.
         ("end_oldest", "login", 2, {(True, True)}),
         ("end_oldest", "renewal", 1, {(True, False)}),
         ("end_oldest", "logout", 1, {(True, False)}),
-        # For the one place that is left both may be refused, but never let in.
+        # For the last free place, both may be refused, but never both accepted.
         ("refuse", "login", 2, {(True, False), (False, True), (False, False)}),
         ("refuse", "renewal", 1, {(False, True)}),
         ("refuse", "logout", 1, {(True, False), (False, False)}),
@@ -234,7 +234,7 @@ def log_in_often(url: str, when_full: str, times: int) -> None:
 
 
 @pytest.mark.parametrize("when_full", ["end_oldest", "refuse"])
-def test_processes_that_log_in_at_once_leave_no_more_than_the_limit(when_full: str, tmp_path: Path) -> None:
+def test_processes_that_log_in_concurrently_stay_within_the_limit(when_full: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'sessions.db'}"
     spawn = multiprocessing.get_context("spawn")
     times = sized(15, 500)

@@ -1,4 +1,4 @@
-"""What an application configures, and how its store is driven."""
+"""The configuration of an application's sessions, and the calls to its store."""
 
 import asyncio
 import threading
@@ -30,7 +30,7 @@ OTHER = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"
 
 
 class AsyncMemoryTable:
-    """A table that is awaited, over one that is not."""
+    """An async table over a sync one."""
 
     leaves_process = True
 
@@ -67,7 +67,7 @@ class AsyncMemoryTable:
 
 
 class WaitingTable(MemoryTable):
-    """A table that says it waits, and notes in which thread each verb ran."""
+    """A table that declares that it blocks, and notes the thread of each verb."""
 
     leaves_process = True
 
@@ -98,7 +98,7 @@ class WaitingTable(MemoryTable):
 
 
 def visit(sessions: Sessions, cookie: str = "", **data: Any) -> tuple[dict[str, Any], str]:
-    """Make a request that adds *data*; return what it saw and the cookie's value afterwards."""
+    """Make a request that adds *data*; return the data that it saw and the cookie's value afterwards."""
     session = sessions.fetch(f"{sessions.key}={cookie}" if cookie else ())
     saw = dict(session)
     session.update(data)
@@ -114,7 +114,7 @@ async def visit_async(sessions: Sessions, cookie: str = "", **data: Any) -> tupl
     return saw, answer.cookie or ""
 
 
-# By name and by object.
+# Stores by name and by object.
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def visit_async(sessions: Sessions, cookie: str = "", **data: Any) -> tupl
         lambda: Sessions(TableStore(MemoryTable()), key="sid"),
     ],
 )
-def test_it_is_made_by_name_or_of_an_object(make: Callable[[], Sessions]) -> None:
+def test_a_store_is_given_by_name_or_as_an_object(make: Callable[[], Sessions]) -> None:
     sessions = make()
 
     _, cookie = visit(sessions, user=7)
@@ -138,7 +138,7 @@ def test_it_is_made_by_name_or_of_an_object(make: Callable[[], Sessions]) -> Non
     assert visit(sessions, cookie) == ({"user": 7}, cookie)
 
 
-def test_two_that_name_one_table_share_their_sessions() -> None:
+def test_two_stores_with_the_same_table_name_share_their_sessions() -> None:
     one, other = (Sessions("table", key="sid", table="shared") for _ in range(2))
 
     _, cookie = visit(one, user=7)
@@ -146,7 +146,7 @@ def test_two_that_name_one_table_share_their_sessions() -> None:
     assert visit(other, cookie)[0] == {"user": 7}
 
 
-def test_a_tables_url_can_be_given_for_the_store() -> None:
+def test_a_tables_url_can_be_given_as_the_store() -> None:
     one, other = Sessions("memory://given", key="sid"), Sessions("table", key="sid", table="memory://given")
 
     _, cookie = visit(one, user=7)
@@ -155,7 +155,7 @@ def test_a_tables_url_can_be_given_for_the_store() -> None:
     assert one.shares_rows_with(other, "sync")
 
 
-def test_former_secrets_and_other_formats_are_read() -> None:
+def test_old_secrets_and_other_formats_are_read() -> None:
     _, cookie = visit(Sessions("cookie", key="_shop", secret_key_base=OTHER), user=7)
 
     rotated = Sessions("cookie", key="_shop", secret_key_base=SECRET, fallbacks=[OTHER])
@@ -243,7 +243,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "memory://session", "table": "session"}, "store= is a table's URL already: leave out table="),
     ],
 )
-def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused_at_startup(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Sessions(**{"key": "_shop", **options})
 
@@ -263,7 +263,7 @@ def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], mes
         (timedelta.max, "use None for no limit"),
     ],
 )
-def test_cve_2026_107275_a_duration_that_is_none_is_refused(name: str, value: Any, message: str) -> None:
+def test_cve_2026_107275_an_invalid_duration_is_refused(name: str, value: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{name}.*{message}"):
         Sessions("table", key="sid", table="session", **{name: value})
 
@@ -284,7 +284,7 @@ def test_an_async_table_in_a_sync_adapter_is_refused_and_its_twin_named() -> Non
         sessions.prepare("sync")
 
 
-def test_a_table_named_by_url_is_opened_in_the_form_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_given_by_url_is_opened_in_the_form_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = MemoryTable()
     asked = []
 
@@ -301,14 +301,14 @@ def test_a_table_named_by_url_is_opened_in_the_form_that_is_asked_for(monkeypatc
     assert asked == [("twin://somewhere", "sync"), ("twin://somewhere", "async")]
 
 
-def test_its_repr_names_it_and_no_more() -> None:
+def test_the_repr_of_sessions_shows_only_their_name() -> None:
     assert repr(Sessions("cookie", key="_shop", secret_key_base=SECRET)) == "<Sessions _shop>"
 
 
 # Clock and randomness.
 
 
-def test_with_a_clock_and_randomness_of_ones_own_all_is_the_same_each_time() -> None:
+def test_a_fixed_clock_and_randomness_make_it_deterministic() -> None:
     def run() -> list[str]:
         count = iter(range(100))
 
@@ -325,7 +325,7 @@ def test_with_a_clock_and_randomness_of_ones_own_all_is_the_same_each_time() -> 
     assert run() == run()
 
 
-def test_times_are_those_of_the_clock(clock: FakeClock) -> None:
+def test_times_come_from_the_clock(clock: FakeClock) -> None:
     sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, idle_timeout=60)
     _, cookie = visit(sessions, user=7)
 
@@ -334,23 +334,23 @@ def test_times_are_those_of_the_clock(clock: FakeClock) -> None:
     assert (session.created, session.expires) == (clock(), clock() + timedelta(seconds=60))
 
 
-def test_no_cookie_stands_for_no_session() -> None:
+def test_no_cookie_means_no_session() -> None:
     sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET)
 
     assert sessions.resume(None).is_new
     assert sessions.resume("").is_new
 
 
-def test_a_table_that_tells_of_nothing_needs_no_listener(clock: FakeClock) -> None:
+def test_a_table_without_events_needs_no_listener(clock: FakeClock) -> None:
     class Silent(MemoryTable):
-        listen = None  # type: ignore[assignment]  # as in a table of somebody else's
+        listen = None  # type: ignore[assignment]  # as in a third-party table
 
     sessions = Sessions(TableStore(Silent(clock=clock)), key="sid", clock=clock, on_event=print)
 
     assert visit(sessions, user=7)[1]
 
 
-def test_what_has_expired_is_swept(clock: FakeClock) -> None:
+def test_expired_rows_are_swept(clock: FakeClock) -> None:
     sessions = Sessions(TableStore(MemoryTable(clock=clock)), key="sid", clock=clock, idle_timeout=60)
     for _ in range(3):
         visit(sessions, user=7)
@@ -370,7 +370,7 @@ def test_what_has_expired_is_swept(clock: FakeClock) -> None:
         lambda clock: TableStore(WaitingTable(clock, reads=True, writes=True)),
     ],
 )
-def test_what_has_expired_is_swept_by_who_awaits_it(table: Callable[[FakeClock], Any], clock: FakeClock) -> None:
+def test_expired_rows_are_swept_by_an_async_adapter(table: Callable[[FakeClock], Any], clock: FakeClock) -> None:
     sessions = Sessions(table(clock), key="sid", clock=clock, idle_timeout=60)
 
     async def sweeps() -> list[int]:
@@ -382,14 +382,14 @@ def test_what_has_expired_is_swept_by_who_awaits_it(table: Callable[[FakeClock],
     assert asyncio.run(sweeps()) == [2, 1, 0]
 
 
-def test_in_cookies_there_is_nothing_to_sweep() -> None:
+def test_cookies_need_no_sweep() -> None:
     sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET)
 
     assert sessions.sweep() == 0
     assert asyncio.run(sessions.sweep_async()) == 0
 
 
-def test_a_table_that_is_awaited_is_listened_to_as_well(clock: FakeClock) -> None:
+def test_an_async_tables_events_are_reported_as_well(clock: FakeClock) -> None:
     events: list[Event] = []
     store = TableStore(as_async(MemoryTable(max_rows=1, clock=clock)))
     sessions = Sessions(store, key="sid", clock=clock, on_event=events.append)
@@ -435,7 +435,7 @@ def test_the_async_twin_does_the_same(store: Callable[[FakeClock], Any], clock: 
         (False, False, {"read": True, "insert": True, "replace": True, "remove": True}),
     ],
 )
-def test_what_waits_is_called_in_a_thread_and_nothing_else(
+def test_only_blocking_calls_run_in_a_thread(
     clock: FakeClock, reads: bool, writes: bool, in_main_thread: dict[str, bool]
 ) -> None:
     table = WaitingTable(clock, reads=reads, writes=writes)
@@ -452,7 +452,7 @@ def test_what_waits_is_called_in_a_thread_and_nothing_else(
     assert sessions.prepare("async").waits is (reads or writes)
 
 
-def test_a_store_that_waits_is_not_asked_without_a_cookie(clock: FakeClock) -> None:
+def test_a_blocking_store_is_not_called_without_a_cookie(clock: FakeClock) -> None:
     table = WaitingTable(clock, reads=True, writes=True)
     sessions = Sessions(TableStore(table), key="sid", clock=clock)
 
@@ -461,7 +461,7 @@ def test_a_store_that_waits_is_not_asked_without_a_cookie(clock: FakeClock) -> N
     assert table.ran == []
 
 
-def test_before_it_is_loaded_a_session_cannot_be_touched_and_then_it_is_read_once(clock: FakeClock) -> None:
+def test_a_session_cannot_be_used_before_it_is_loaded_and_is_then_read_once(clock: FakeClock) -> None:
     table = WaitingTable(clock, reads=True, writes=True)
     sessions = Sessions(TableStore(table), key="sid", clock=clock)
 
@@ -479,7 +479,7 @@ def test_before_it_is_loaded_a_session_cannot_be_touched_and_then_it_is_read_onc
     assert [verb for verb, _ in table.ran] == ["insert", "read"]
 
 
-def test_an_unfetched_session_that_nobody_touched_ends_in_silence(clock: FakeClock) -> None:
+def test_an_unfetched_and_unused_session_ends_silently(clock: FakeClock) -> None:
     sessions = Sessions(TableStore(WaitingTable(clock, reads=True, writes=True)), key="sid", clock=clock)
     session = sessions.unfetched("sid=" + "A" * 40)
 
@@ -491,7 +491,7 @@ def test_an_unfetched_session_that_nobody_touched_ends_in_silence(clock: FakeClo
 # Errors.
 
 
-def test_a_backend_that_fails_is_an_error_and_no_empty_session() -> None:
+def test_a_failing_backend_is_an_error_and_not_an_empty_session() -> None:
     class Unreachable(MemoryTable):
         def read(self, digest: bytes) -> Row | None:
             msg = "no answer"
@@ -517,7 +517,7 @@ def test_a_lost_write_can_be_an_error(clock: FakeClock) -> None:
         sessions.commit(session)
 
 
-def test_a_value_that_cannot_be_stored_is_refused_where_it_is_put_by_every_store() -> None:
+def test_every_store_refuses_a_value_that_cannot_be_stored_when_it_is_put() -> None:
     for sessions in (
         Sessions("cookie", key="_shop", secret_key_base=SECRET),
         Sessions("table", key="_shop", table="refuses"),
@@ -527,7 +527,7 @@ def test_a_value_that_cannot_be_stored_is_refused_where_it_is_put_by_every_store
             sessions.fetch()["a"] = [object()]
 
 
-def test_a_store_that_cannot_tell_early_tells_when_it_writes() -> None:
+def test_a_store_without_an_early_check_raises_at_the_write() -> None:
     class Opaque:
         def seal(self, record: Record, *, key: str) -> str:
             raise TypeError(record.data["a"])
@@ -544,7 +544,7 @@ def test_a_store_that_cannot_tell_early_tells_when_it_writes() -> None:
         sessions.commit(session)
 
 
-def test_adapters_can_make_sessions_of_their_own_kind() -> None:
+def test_adapters_can_make_their_own_kind_of_session() -> None:
     class FrameworkSession(Session):
         __slots__ = ()
 
@@ -559,25 +559,25 @@ def test_adapters_can_make_sessions_of_their_own_kind() -> None:
     "option", ["record_login", "record_client", "save_on_error", "allow_public", "http_only", "partitioned"]
 )
 @pytest.mark.parametrize("value", ["no", "false", 0, 1, None])
-def test_a_flag_is_true_or_false_and_no_text_that_counts_as_true(option: str, value: Any) -> None:
+def test_a_flag_must_be_a_bool_and_not_text(option: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"^{option}={value!r} is neither True nor False"):
         Sessions("table", key="sid", table="session", **{option: value})
 
 
 @pytest.mark.parametrize("option", ["valid_since", "cookie_options", "on_event", "clock", "random"])
-def test_what_is_called_later_is_a_function(option: str) -> None:
+def test_a_callback_must_be_a_function(option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{option}=3 is not a function"):
         Sessions("table", key="sid", table="session", **{option: 3})  # type: ignore[arg-type]  # that is the test
 
 
 @pytest.mark.parametrize("option", ["old_keys", "carry", "delete_at_logout"])
-def test_what_takes_several_refuses_a_number(option: str) -> None:
+def test_a_list_option_refuses_a_number(option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{option}=3 is not a list"):
         Sessions("table", key="sid", table="session", **{option: 3})  # type: ignore[arg-type]  # that is the test
 
 
 @pytest.mark.parametrize("option", ["encrypt", "compress", "generations", "weak_secrets"])
-def test_a_flag_of_a_cookie_is_no_text_either(option: str) -> None:
+def test_a_cookies_flag_must_be_a_bool_and_not_text(option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{option}='no' is neither True nor False"):
         Sessions("cookie", key="sid", secret_key_base=SECRET, **{option: "no"})  # type: ignore[arg-type]  # that is the test
 
@@ -590,6 +590,6 @@ def test_a_flag_of_a_cookie_is_no_text_either(option: str) -> None:
         ({"overflow": 3}, "overflow=3 is neither a table nor the URL of one"),
     ],
 )
-def test_what_must_be_text_or_a_table_is_no_number(options: dict[str, Any], refusal: str) -> None:
+def test_options_of_text_or_a_table_refuse_a_number(options: dict[str, Any], refusal: str) -> None:
     with pytest.raises(ConfigurationError, match=refusal):
         Sessions("cookie", key="sid", secret_key_base=SECRET, **options)

@@ -1,4 +1,4 @@
-"""In-place mutations are detected, whatever a value's repr or equality says."""
+"""Test that in-place mutations are detected, whatever a value's repr or equality says."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from holdall import CookieOverflowError, CookieStore, MemoryTable, Sessions, Tab
 from holdall._snapshots import snapshot
 from holdall.formats import PlugFormat
 
-#: With more digits than Python writes.
+#: With more digits than Python converts to text.
 HUGE = 10**5000
 
 SECRET = "4be1f09d72a6c835-7f20c9d3a81be654-e3905bd17ac28f46-0d9b3a5e7c16f824"
@@ -49,7 +49,7 @@ class Referable(Slotted):
 
 
 class OneSlot:
-    __slots__ = "value"  # noqa: PLC0205  # as some write it
+    __slots__ = "value"  # noqa: PLC0205  # as some code has it
 
     def __repr__(self) -> str:
         return "OneSlot"
@@ -91,7 +91,7 @@ ALTERED: list[tuple[Any, Callable[[Any], object]]] = [
 
 
 @pytest.mark.parametrize(("value", "alter"), ALTERED)
-def test_a_change_is_seen_and_nothing_else(value: Any, alter: Callable[[Any], object]) -> None:
+def test_a_change_is_detected_and_nothing_else(value: Any, alter: Callable[[Any], object]) -> None:
     before = snapshot(value)
     assert snapshot(value) == before
 
@@ -100,7 +100,7 @@ def test_a_change_is_seen_and_nothing_else(value: Any, alter: Callable[[Any], ob
     assert snapshot(value) != before
 
 
-def test_what_did_not_change_looks_the_same() -> None:
+def test_an_unchanged_value_looks_the_same() -> None:
     circle: list[Any] = [Profile("ada"), float("nan"), Unwritable(), "a" * 3]
     circle.append(circle)
     deep: list[Any] = [Profile("ada")]
@@ -114,7 +114,7 @@ def test_what_did_not_change_looks_the_same() -> None:
     assert snapshot([shared, shared]) == snapshot([["a"], ["a"]])
 
 
-def test_a_field_that_repr_hides_is_written() -> None:
+def test_a_field_that_repr_hides_is_compared() -> None:
     sessions = Sessions(TableStore(MemoryTable()), key="sid")
     begun = sessions.fetch()
     begun["n"] = 1
@@ -128,7 +128,7 @@ def test_a_field_that_repr_hides_is_written() -> None:
     assert sessions.resume(cookie)["profile"] == {"name": "ada", "hidden": [7]}
 
 
-def test_a_number_that_python_does_not_write_is_a_type_error_everywhere() -> None:
+def test_a_number_that_python_cannot_write_is_a_type_error_everywhere() -> None:
     sessions = Sessions(TableStore(MemoryTable()), key="sid")
     begun = sessions.fetch()
     begun["list"] = [1]
@@ -136,7 +136,7 @@ def test_a_number_that_python_does_not_write_is_a_type_error_everywhere() -> Non
 
     for refused in (
         lambda: session.put("n", HUGE),
-        lambda: session.put(HUGE, 1),  # type: ignore[arg-type]  # as who does not check types
+        lambda: session.put(HUGE, 1),  # type: ignore[arg-type]  # as in code without type checks
         lambda: session.atomic_update("n", lambda n: HUGE),
         lambda: session.login(HUGE),
         lambda: sessions.list(HUGE),
@@ -149,7 +149,7 @@ def test_a_number_that_python_does_not_write_is_a_type_error_everywhere() -> Non
         sessions.commit(session)
 
 
-def test_a_cookie_that_holds_such_a_number_says_that_it_is_too_large() -> None:
+def test_a_cookie_with_such_a_number_is_reported_as_too_large() -> None:
     store = CookieStore(PlugFormat(SECRET, signing_salt="a salt", encryption_salt="another"))
     sessions = Sessions(store, key="sid")
     session = sessions.fetch()

@@ -1,4 +1,4 @@
-"""How steps are taken: at once, awaited, or in a thread."""
+"""How steps are taken: immediately, awaited, or in a thread."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from holdall.steps import Step, asked, run, run_async
 
 
 class Echo(Step):
-    """Asks a target to repeat a word."""
+    """A step that asks a target to repeat a word."""
 
     __slots__ = ("word",)
 
@@ -63,12 +63,12 @@ def conversation(target: Any) -> Generator[Step, Any, list[Any]]:
     return answers
 
 
-def test_steps_are_taken_at_once() -> None:
+def test_sync_steps_are_taken_immediately() -> None:
     assert run(conversation(Sync())) == ["ONE", "TWO"]
 
 
 @pytest.mark.parametrize("target", [Sync(), Async(), Blocking()])
-def test_or_awaited_or_in_a_thread(target: Any) -> None:
+def test_async_steps_are_awaited_and_blocking_ones_run_in_a_thread(target: Any) -> None:
     assert asyncio.run(run_async(conversation(target))) == ["ONE", "TWO"]
 
 
@@ -86,7 +86,7 @@ def test_a_failure_is_raised_where_the_step_was_yielded() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_failure_shows_no_local_variable_of_the_calls_it_ended(is_async: bool) -> None:
+def test_a_failure_shows_no_local_variables_of_the_calls_it_ended(is_async: bool) -> None:
     target = AsyncFailing() if is_async else Failing()
     with pytest.raises(StoreError) as caught:
         asyncio.run(run_async(conversation(target))) if is_async else run(conversation(target))
@@ -99,7 +99,7 @@ def test_a_failure_shows_no_local_variable_of_the_calls_it_ended(is_async: bool)
     assert not any("one" in repr(variables) for name, variables in seen if name in ("conversation", "say", "take"))
 
 
-def test_an_answer_that_is_no_generator_is_taken_as_it_is() -> None:
+def test_an_answer_that_is_not_a_generator_is_used_directly() -> None:
     def plain() -> Generator[Any, Any, Any]:
         return (yield from asked("at once"))
 
@@ -110,5 +110,5 @@ def test_an_answer_that_is_no_generator_is_taken_as_it_is() -> None:
     assert run(stepped()) == ["ONE", "TWO"]
 
 
-def test_a_step_shows_nothing_of_what_it_asks() -> None:
+def test_a_steps_repr_hides_its_arguments() -> None:
     assert repr(Echo(Sync(), "secret")) == "<Echo>"

@@ -1,4 +1,4 @@
-"""Third-party stores that are not made of steps: an event loop awaits them, or calls them in a thread."""
+"""Third-party stores that do not consist of steps: an event loop awaits them, or calls them in a thread."""
 
 import asyncio
 import secrets
@@ -16,7 +16,7 @@ from holdall.testing import FakeClock, as_async
 
 
 class Shelf:
-    """A store in a dict whose methods simply return the answer, and which notes in which thread each ran."""
+    """A store in a dict whose methods return their results directly, and which notes the thread of each call."""
 
     def __init__(self, clock: FakeClock, *, reads: bool = False, writes: bool = False) -> None:
         self.blocking_reads = reads
@@ -130,7 +130,7 @@ class MovingShelf(Shelf):
 
 
 class AwaitedShelf:
-    """A store whose methods are awaited, and let other requests go first."""
+    """A store with async methods, which let other requests run first."""
 
     def __init__(self, clock: FakeClock, shelf: Any = Shelf) -> None:
         self._shelf = shelf(clock)
@@ -156,7 +156,7 @@ KINDS: dict[str, Callable[[FakeClock], Any]] = {
     "answers at once": Shelf,
 }
 
-#: Whether reading and writing happen in the thread of the event loop.
+#: Whether reading and writing happen in the event loop's thread.
 IN_THE_LOOP = {
     "awaited": (True, True),
     "blocks": (False, False),
@@ -189,7 +189,7 @@ def sessions(store: Any, clock: FakeClock, events: list[Event]) -> Sessions:
 
 
 async def visit(sessions: Sessions, cookie: str = "", **data: Any) -> tuple[dict[str, Any], str]:
-    """Make a request that adds *data*; return what it saw and the cookie's value afterwards."""
+    """Make a request that adds *data*; return the data that it saw and the cookie's value afterwards."""
     session = await sessions.fetch_async(f"sid={cookie}" if cookie else ())
     saw = dict(session)
     session.update(data)
@@ -202,7 +202,7 @@ def increment(count: int) -> int:
     return count + 1
 
 
-def test_a_session_begins_is_changed_logs_in_and_ends(sessions: Sessions, events: list[Event]) -> None:
+def test_a_session_begins_changes_logs_in_and_ends(sessions: Sessions, events: list[Event]) -> None:
     async def visits() -> None:
         saw, anonymous = await visit(sessions, cart=1)
         assert saw == {}
@@ -222,7 +222,7 @@ def test_a_session_begins_is_changed_logs_in_and_ends(sessions: Sessions, events
     assert [event.name for event in events] == ["created", "renewed", "rejected", "ended", "rejected"]
 
 
-def test_no_atomic_update_of_many_requests_is_lost(sessions: Sessions) -> None:
+def test_many_requests_lose_no_atomic_update(sessions: Sessions) -> None:
     async def requests() -> dict[str, Any]:
         _, cookie = await visit(sessions, n=0)
 
@@ -237,7 +237,7 @@ def test_no_atomic_update_of_many_requests_is_lost(sessions: Sessions) -> None:
     assert asyncio.run(requests()) == {"n": 20}
 
 
-def test_save_and_reload_reach_the_store_while_the_request_goes_on(sessions: Sessions) -> None:
+def test_save_and_reload_reach_the_store_during_the_request(sessions: Sessions) -> None:
     async def requests() -> None:
         _, cookie = await visit(sessions, n=1)
         session = await sessions.fetch_async(f"sid={cookie}")
@@ -251,7 +251,7 @@ def test_save_and_reload_reach_the_store_while_the_request_goes_on(sessions: Ses
     asyncio.run(requests())
 
 
-def test_what_comes_after_the_sessions_end_is_lost_and_told(sessions: Sessions, events: list[Event]) -> None:
+def test_a_write_after_the_sessions_end_is_lost_and_reported(sessions: Sessions, events: list[Event]) -> None:
     async def requests() -> None:
         for late in (lambda session: session.save(), lambda session: session.atomic_update("n", increment)):
             _, cookie = await visit(sessions, n=1, user=7)
@@ -282,7 +282,7 @@ def test_a_principals_sessions_are_listed_and_ended(sessions: Sessions) -> None:
     asyncio.run(requests())
 
 
-def test_a_session_is_followed_to_its_end_and_what_has_expired_is_swept(sessions: Sessions, clock: FakeClock) -> None:
+def test_a_session_is_followed_to_its_end_and_expired_ones_are_swept(sessions: Sessions, clock: FakeClock) -> None:
     async def requests() -> None:
         _, cookie = await visit(sessions, user=7)
         place = await sessions.follow_async(RowRef(cookie.encode()))
@@ -295,7 +295,7 @@ def test_a_session_is_followed_to_its_end_and_what_has_expired_is_swept(sessions
     asyncio.run(requests())
 
 
-def test_what_blocks_is_called_in_a_thread_and_nothing_else(sessions: Sessions, store: Any, kind: str) -> None:
+def test_only_blocking_calls_run_in_a_thread(sessions: Sessions, store: Any, kind: str) -> None:
     async def requests() -> None:
         _, cookie = await visit(sessions, n=1)
         _, cookie = await visit(sessions, cookie, user=7)
@@ -318,7 +318,7 @@ def test_what_blocks_is_called_in_a_thread_and_nothing_else(sessions: Sessions, 
     }
 
 
-def test_a_thread_beside_the_event_loop_may_save_reload_and_update(sessions: Sessions) -> None:
+def test_a_thread_next_to_the_event_loop_may_save_reload_and_update(sessions: Sessions) -> None:
     async def request() -> dict[str, Any]:
         _, cookie = await visit(sessions, n=1)
         session = await sessions.fetch_async(f"sid={cookie}")
@@ -335,7 +335,7 @@ def test_a_thread_beside_the_event_loop_may_save_reload_and_update(sessions: Ses
     assert asyncio.run(request()) == {"n": 2, "m": 5}
 
 
-def test_what_the_store_raises_comes_through_and_leaves_the_change_unsaved(sessions: Sessions, store: Any) -> None:
+def test_the_stores_exception_propagates_and_leaves_the_change_unsaved(sessions: Sessions, store: Any) -> None:
     def fails(*args: Any, **options: Any) -> Any:
         msg = "no answer"
         raise StoreError(msg)
@@ -373,7 +373,7 @@ def test_a_cancelled_request_is_written_to_its_end(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("kind", ["blocks", "blocks to write", "answers at once"], indirect=True)
-def test_a_store_that_is_not_awaited_serves_requests_in_threads_too(sessions: Sessions) -> None:
+def test_a_sync_store_serves_requests_in_threads_too(sessions: Sessions) -> None:
     session = sessions.fetch()
     session["n"] = 1
     cookie = sessions.commit(session).cookie
@@ -386,7 +386,7 @@ def test_a_store_that_is_not_awaited_serves_requests_in_threads_too(sessions: Se
     assert sessions.resume(cookie) == {"n": 2, "m": 5}
 
 
-def test_a_store_that_is_awaited_says_so_where_it_cannot_be_waited_for(clock: FakeClock) -> None:
+def test_an_async_store_is_reported_where_it_cannot_be_awaited(clock: FakeClock) -> None:
     sessions = Sessions(AwaitedShelf(clock), key="sid", clock=clock)
 
     with pytest.raises(ConfigurationError, match="AwaitedShelf is async, which this adapter cannot use"):
@@ -401,7 +401,7 @@ def test_a_store_that_is_awaited_says_so_where_it_cannot_be_waited_for(clock: Fa
     asyncio.run(handler())
 
 
-def test_two_that_are_given_stores_with_one_table_share_its_rows(clock: FakeClock) -> None:
+def test_two_sessions_whose_stores_have_one_table_share_its_rows(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock)
     one, two = (Sessions(as_async(TableStore(table)), key=key, clock=clock) for key in ("sid", "cart"))
     apart = Sessions(as_async(TableStore(MemoryTable(clock=clock))), key="apart", clock=clock)
@@ -411,7 +411,7 @@ def test_two_that_are_given_stores_with_one_table_share_its_rows(clock: FakeCloc
 
 
 @pytest.mark.parametrize("kind", ["awaited", "blocks", "answers at once"])
-def test_a_session_that_is_kept_elsewhere_is_moved_as_the_store_is_asked(kind: str, clock: FakeClock) -> None:
+def test_a_session_kept_elsewhere_is_moved_in_the_stores_own_form(kind: str, clock: FakeClock) -> None:
     shelf = {
         "awaited": lambda: AwaitedShelf(clock, MovingShelf),
         "blocks": lambda: MovingShelf(clock, reads=True, writes=True),

@@ -25,7 +25,7 @@ def digest(sid: str) -> bytes:
 
 
 class Watched(MemoryTable):
-    """A table in memory that counts its calls and can be looked into."""
+    """A table in memory that counts its calls and can be inspected."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock=clock)
@@ -66,20 +66,20 @@ def sessions(table: Watched, clock: FakeClock, events: list[Event]) -> Sessions:
 
 
 def begin(sessions: Sessions, **data: Any) -> str:
-    """Return the sid of a new session."""
+    """Return the ID of a new session."""
     session = sessions.fetch()
     session.update(data)
     return sessions.commit(session).cookie or ""
 
 
 def request(sessions: Sessions, sid: str, act: Callable[[Any], Any] = len) -> Any:
-    """Make a request and return what its response says."""
+    """Make a request and return the headers of its response."""
     session = sessions.fetch(f"sid={sid}")
     act(session)
     return sessions.commit(session)
 
 
-def test_a_serializer_need_not_know_how_to_check_one_value(clock: FakeClock) -> None:
+def test_a_serializer_need_not_have_a_check(clock: FakeClock) -> None:
     class OfNumbers:
         def dumps(self, data: Mapping[str, Any]) -> bytes:
             return " ".join(f"{key}={operator.index(value)}" for key, value in data.items()).encode()
@@ -124,7 +124,7 @@ def test_activerecord_session_store_151_a_digest_presented_as_a_cookie_never_loa
     assert len(table) == 1
 
 
-def test_in_memory_rows_are_not_sealed_unless_told() -> None:
+def test_rows_in_memory_are_not_encrypted_by_default() -> None:
     table = MemoryTable()
     sid = begin(Sessions(TableStore(table), key="sid"), cart=1)
 
@@ -158,7 +158,7 @@ def test_spring_session_529_a_damaged_row_is_an_empty_session(
 
 
 @pytest.mark.parametrize("data", [b"", b"sid", b'{"cart":1}', b'sid\0\0{"cart":', b"sid\0\0", b'\0sid\0{"cart":1}'])
-def test_what_is_no_row_of_ours_is_an_empty_session_in_memory_too(data: bytes) -> None:
+def test_a_row_that_is_not_ours_is_an_empty_session_in_memory_too(data: bytes) -> None:
     table = MemoryTable()
     sessions = Sessions(TableStore(table), key="sid")
     sid = begin(sessions, cart=1)
@@ -169,7 +169,7 @@ def test_what_is_no_row_of_ours_is_an_empty_session_in_memory_too(data: bytes) -
     assert sessions.resume(sid) == {}
 
 
-def test_a_row_of_one_session_does_not_open_as_anothers(sessions: Sessions, table: Watched) -> None:
+def test_a_row_does_not_open_as_another_sessions(sessions: Sessions, table: Watched) -> None:
     one, other = begin(sessions, cart=1), begin(sessions, cart=2)
     row = table.read(digest(one))
     assert row is not None
@@ -193,7 +193,7 @@ def test_a_row_of_one_session_does_not_open_as_anothers(sessions: Sessions, tabl
         "A" * 40 + "\n",
     ],
 )
-def test_cve_2015_3982_and_cve_2024_3400_what_cannot_be_an_id_never_reaches_the_table(
+def test_cve_2015_3982_and_cve_2024_3400_an_impossible_id_never_reaches_the_table(
     sessions: Sessions, table: Watched, cookie: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "read", None)
@@ -220,7 +220,7 @@ def test_cve_2018_1000519_an_id_that_has_ended_is_never_adopted(sessions: Sessio
     assert sessions.resume(sid).is_new
 
 
-def test_cve_2015_5143_and_5963_ten_thousand_visits_that_keep_nothing_write_nothing(
+def test_cve_2015_5143_and_5963_ten_thousand_visits_that_store_nothing_write_nothing(
     sessions: Sessions, table: Watched
 ) -> None:
     acts = [
@@ -253,7 +253,7 @@ def test_cve_2025_46336_a_slow_write_does_not_bring_a_session_back(
     assert [event.name for event in events] == ["created", "ended", "lost_write"]
 
 
-def test_nor_does_a_slow_read_that_would_touch_it(sessions: Sessions, table: Watched, clock: FakeClock) -> None:
+def test_a_slow_touch_does_not_bring_a_session_back(sessions: Sessions, table: Watched, clock: FakeClock) -> None:
     sid = begin(sessions, cart=1)
     clock.advance(timedelta(days=1))
     slow = sessions.fetch(f"sid={sid}")
@@ -264,7 +264,7 @@ def test_nor_does_a_slow_read_that_would_touch_it(sessions: Sessions, table: Wat
     assert len(table) == 0
 
 
-def test_two_that_change_different_keys_both_win(sessions: Sessions) -> None:
+def test_concurrent_changes_to_different_keys_are_both_kept(sessions: Sessions) -> None:
     sid = begin(sessions, cart=1, coupon="X", lang="en")
     one, other = (sessions.fetch(f"sid={sid}") for _ in range(2))
     one["cart"] = 2
@@ -277,7 +277,7 @@ def test_two_that_change_different_keys_both_win(sessions: Sessions) -> None:
     assert sessions.resume(sid) == {"cart": 2, "lang": "de"}
 
 
-def test_of_two_that_change_one_key_the_later_wins(sessions: Sessions) -> None:
+def test_the_later_of_two_changes_to_one_key_wins(sessions: Sessions) -> None:
     sid = begin(sessions, cart=1)
     one, other = (sessions.fetch(f"sid={sid}") for _ in range(2))
     one["cart"] = 2
@@ -289,7 +289,7 @@ def test_of_two_that_change_one_key_the_later_wins(sessions: Sessions) -> None:
     assert sessions.resume(sid) == {"cart": 2}
 
 
-def test_a_clearing_clears_what_another_wrote_meanwhile(sessions: Sessions) -> None:
+def test_clear_removes_what_another_request_wrote_in_between(sessions: Sessions) -> None:
     sid = begin(sessions, cart=1)
     one, other = (sessions.fetch(f"sid={sid}") for _ in range(2))
     one.clear()
@@ -301,7 +301,7 @@ def test_a_clearing_clears_what_another_wrote_meanwhile(sessions: Sessions) -> N
     assert sessions.resume(sid) == {}
 
 
-def test_what_a_body_writes_late_keeps_what_others_wrote(sessions: Sessions) -> None:
+def test_a_bodys_late_write_keeps_other_requests_writes(sessions: Sessions) -> None:
     sid = begin(sessions, cart=[])
     streaming = sessions.fetch(f"sid={sid}")
     cart = streaming["cart"]
@@ -314,7 +314,7 @@ def test_what_a_body_writes_late_keeps_what_others_wrote(sessions: Sessions) -> 
     assert sessions.resume(sid) == {"cart": ["apple"], "lang": "de"}
 
 
-def test_a_write_that_meets_conflicts_goes_on_until_it_is_through(sessions: Sessions, table: Watched) -> None:
+def test_a_conflicting_write_is_repeated_until_it_succeeds(sessions: Sessions, table: Watched) -> None:
     sid = begin(sessions, cart=1)
     session = sessions.fetch(f"sid={sid}")
     session["cart"] = 2
@@ -353,7 +353,7 @@ def test_a_write_after_a_late_logout_begins_a_new_session(sessions: Sessions, ta
     assert len(table) == 1
 
 
-def test_endless_conflicts_are_the_backends_error(clock: FakeClock) -> None:
+def test_endless_conflicts_are_a_backend_error(clock: FakeClock) -> None:
     class Contended(MemoryTable):
         def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
             return Replacement.CONFLICT
@@ -366,7 +366,7 @@ def test_endless_conflicts_are_the_backends_error(clock: FakeClock) -> None:
         sessions.commit(session)
 
 
-def test_a_table_that_refuses_new_ids_is_the_backends_error(clock: FakeClock) -> None:
+def test_a_table_that_refuses_new_ids_is_a_backend_error(clock: FakeClock) -> None:
     class Full(MemoryTable):
         def insert(self, digest: bytes, row: Row) -> bool:
             return False
@@ -377,7 +377,7 @@ def test_a_table_that_refuses_new_ids_is_the_backends_error(clock: FakeClock) ->
         begin(sessions, cart=1)
 
 
-def test_an_id_met_twice_is_drawn_again(clock: FakeClock) -> None:
+def test_an_id_that_is_already_taken_is_drawn_again(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock)
     drawn = iter([b"a" * 30, b"a" * 30, b"b" * 30])
     sessions = Sessions(TableStore(table, random=lambda length: next(drawn)), key="sid", clock=clock)
@@ -402,7 +402,7 @@ def test_a_renewed_id_is_late_for_a_minute_and_then_unknown(
     assert sessions.resume(answer.cookie) == {"cart": 1, "user_id": 7}
 
 
-def test_cve_2022_25896_a_planted_id_does_not_reach_what_comes_after_the_login(sessions: Sessions) -> None:
+def test_cve_2022_25896_a_planted_id_does_not_reach_the_session_after_the_login(sessions: Sessions) -> None:
     planted = begin(sessions, planted=True)
 
     answer = request(sessions, planted, lambda session: session.put("user_id", 7))
@@ -412,7 +412,7 @@ def test_cve_2022_25896_a_planted_id_does_not_reach_what_comes_after_the_login(s
     assert sessions.resume(answer.cookie).principal == "7"
 
 
-def test_logout_ends_the_row_and_the_cookie_does_not_come_back(sessions: Sessions, table: Watched) -> None:
+def test_logout_ends_the_row_and_the_cookie_does_not_work_again(sessions: Sessions, table: Watched) -> None:
     sid = begin(sessions, user_id=7)
 
     answer = request(sessions, sid, lambda session: session.logout())
@@ -422,7 +422,7 @@ def test_logout_ends_the_row_and_the_cookie_does_not_come_back(sessions: Session
     assert len(table) == 0
 
 
-def test_the_principal_is_kept_beside_the_row(sessions: Sessions, table: Watched) -> None:
+def test_the_principal_is_stored_with_the_row(sessions: Sessions, table: Watched) -> None:
     begin(sessions, cart=1)
     sid = begin(sessions, user_id=7)
 
@@ -446,7 +446,7 @@ def test_a_touch_carries_no_data(sessions: Sessions, table: Watched, clock: Fake
     assert table.read(digest(sid)) == before._replace(expires=clock() + timedelta(days=7), seen=clock())
 
 
-def test_a_store_does_not_show_itself() -> None:
+def test_a_stores_repr_hides_its_contents() -> None:
     store = TableStore(MemoryTable(), encrypt=True)
     draft = Write({"secret": 1}, Changes({"secret": 1}), 1, 2, 1)
     step = next(store.put(None, draft, key="sid"))
@@ -456,7 +456,9 @@ def test_a_store_does_not_show_itself() -> None:
 
 
 @pytest.mark.parametrize("way", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_what_holds_a_session_is_neither_pickled_nor_copied(way: Callable[[Any], object], clock: FakeClock) -> None:
+def test_objects_that_hold_a_session_are_neither_pickled_nor_copied(
+    way: Callable[[Any], object], clock: FakeClock
+) -> None:
     store = TableStore(MemoryTable(clock=clock))
     write = Write({"secret": 1}, Changes({"secret": 1}), 1, 2, 1)
     stored = run(store.put(None, write, key="sid"))
@@ -468,7 +470,7 @@ def test_what_holds_a_session_is_neither_pickled_nor_copied(way: Callable[[Any],
             way(each)
 
 
-def test_threads_that_count_in_keys_of_their_own_lose_nothing(clock: FakeClock) -> None:
+def test_threads_that_count_under_separate_keys_lose_nothing(clock: FakeClock) -> None:
     sessions = Sessions("table", key="sid", table="threads", clock=clock)
     sid = begin(sessions, total=0)
 
@@ -489,7 +491,7 @@ def test_threads_that_count_in_keys_of_their_own_lose_nothing(clock: FakeClock) 
 
 @pytest.mark.parametrize("encrypt", [True, False])
 @pytest.mark.parametrize(("app", "key"), [("", "admin"), ("admin", "sid"), ("admin", "admin")])
-def test_nothing_of_another_application_is_read_listed_or_ended(encrypt: bool, app: str, key: str) -> None:
+def test_another_applications_sessions_are_not_read_listed_or_ended(encrypt: bool, app: str, key: str) -> None:
     table = MemoryTable()
     shop = Sessions(TableStore(table, encrypt=encrypt), key="sid")
     admin = Sessions(TableStore(table, encrypt=encrypt, app_name=app), key=key)

@@ -1,4 +1,4 @@
-"""Presets of timeouts."""
+"""Presets for timeouts."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,7 +27,7 @@ def limits(**options: Any) -> tuple[int | None, int | None]:
         ({"timeouts": "aal3", "absolute_timeout": HOUR}, (HOUR // 4, HOUR)),
     ],
 )
-def test_a_preset_sets_what_is_not_given(options: dict[str, Any], seconds: tuple[int, int]) -> None:
+def test_a_preset_sets_the_missing_timeouts(options: dict[str, Any], seconds: tuple[int, int]) -> None:
     assert limits(**options) == seconds
 
 
@@ -40,6 +40,6 @@ def test_a_preset_sets_what_is_not_given(options: dict[str, Any], seconds: tuple
         ({"timeouts": "aal1", "idle_timeout": "an hour"}, "not a timedelta"),
     ],
 )
-def test_what_a_preset_does_not_allow_is_refused(options: dict[str, Any], words: str) -> None:
+def test_timeouts_that_exceed_a_preset_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         limits(**options)

@@ -1,4 +1,4 @@
-"""Sessions in a header instead of a cookie, beyond what the suite of adapters asks of them."""
+"""Sessions in a header instead of a cookie, beyond what the adapter suite tests."""
 
 from datetime import timedelta
 from typing import Any
@@ -48,12 +48,12 @@ def test_a_header_that_cannot_carry_a_session_is_refused(name: Any) -> None:
         {"cookie_options": lambda request: {}},
     ],
 )
-def test_options_of_cookies_have_no_effect_and_are_refused(options: dict[str, Any]) -> None:
+def test_cookie_options_have_no_effect_and_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=", ".join(options)):
         in_header(**options)
 
 
-def test_sessions_that_came_in_cookies_cannot_be_moved() -> None:
+def test_sessions_from_cookies_cannot_be_moved() -> None:
     source = CookieSource(FlaskFormat(SECRET), key="session")
     moving: Any = MigratingStore(TableStore(MemoryTable()), [source])
 
@@ -64,7 +64,7 @@ def test_sessions_that_came_in_cookies_cannot_be_moved() -> None:
         reading_framework_cookies({"store": "cookie", "transport": "X-Session"}, FlaskFormat(SECRET))
 
 
-def test_a_frameworks_settings_of_the_cookie_are_left_out() -> None:
+def test_a_frameworks_cookie_settings_are_ignored() -> None:
     cookie = {"key": "session", "path": "/shop", "secure": "auto"}
 
     assert with_cookie_settings({"path": "/"}, cookie) == {"key": "session", "path": "/", "secure": "auto"}
@@ -72,7 +72,7 @@ def test_a_frameworks_settings_of_the_cookie_are_left_out() -> None:
     assert with_cookie_settings({"transport": "X-A"}, cookie) == {"transport": "X-A", "key": "session"}
 
 
-def test_two_sessions_cannot_share_a_header_but_a_name_with_a_cookie() -> None:
+def test_two_sessions_cannot_share_a_header_but_may_share_a_name_with_a_cookie() -> None:
     main = in_header("X-Session")
 
     with pytest.raises(ConfigurationError, match="read the header x-session"):
@@ -81,7 +81,7 @@ def test_two_sessions_cannot_share_a_header_but_a_name_with_a_cookie() -> None:
     assert group.request_headers == {"cookie", "x-session"}
 
 
-def test_nor_can_two_adapters_of_one_request() -> None:
+def test_two_adapters_of_one_request_cannot_share_a_header() -> None:
     outer = SessionGroup(in_header(), form="sync").begin()
 
     with pytest.raises(ConfigurationError, match="two adapters"):
@@ -89,7 +89,7 @@ def test_nor_can_two_adapters_of_one_request() -> None:
     assert outer_session(outer, SessionGroup(in_header("X-Session"), form="sync")) is None
 
 
-def test_a_session_is_driven_by_hand_with_the_values_of_its_header() -> None:
+def test_a_session_can_be_driven_by_hand_with_its_headers_values() -> None:
     sessions = in_header()
     session = sessions.fetch()
     session["n"] = 1
@@ -103,7 +103,7 @@ def test_a_session_is_driven_by_hand_with_the_values_of_its_header() -> None:
         assert sessions.fetch(given)["n"] == 1
 
 
-def test_a_session_that_was_marked_unread_gets_the_number_of_the_one_that_came() -> None:
+def test_an_unread_session_marked_as_modified_gets_its_number_from_the_request() -> None:
     sessions = in_header()
     held = init_test_session(sessions, {"n": 1, "user_id": 7})
     session = sessions.fetch(held)
@@ -116,7 +116,7 @@ def test_a_session_that_was_marked_unread_gets_the_number_of_the_one_that_came()
     assert dict(sessions.fetch(header.line)) == {}
 
 
-def test_a_test_is_given_the_value_of_the_header() -> None:
+def test_a_test_gets_the_headers_value() -> None:
     sessions, plain = in_header(), in_header("X-Session")
 
     assert init_test_session(sessions, {}) == ""
@@ -139,7 +139,7 @@ def test_values_from_before_a_change_of_formats_are_read() -> None:
     assert dict(back.fetch(header.line)) == {"n": 1, "m": 2}
 
 
-def test_what_was_outdated_when_it_came_does_not_end_what_counts() -> None:
+def test_a_value_that_was_outdated_on_arrival_does_not_end_the_valid_one() -> None:
     sessions = in_header()
     old = init_test_session(sessions, {"n": 1})
     session = sessions.fetch(old)
@@ -153,7 +153,7 @@ def test_what_was_outdated_when_it_came_does_not_end_what_counts() -> None:
     assert (answer.cookies, answer.vary) == ((), "Authorization")
 
 
-def test_the_end_of_a_session_that_no_response_could_bring_back_has_no_value() -> None:
+def test_the_end_of_a_session_that_no_response_could_restore_has_no_value() -> None:
     clock = FakeClock()
     sessions = in_header(clock=clock)
     session = sessions.fetch(init_test_session(sessions, {"n": 1}))
@@ -168,7 +168,7 @@ def test_the_end_of_a_session_that_no_response_could_bring_back_has_no_value() -
     assert (header.value, header.line) == (None, "Session")
 
 
-def test_a_session_too_large_says_what_it_travels_in() -> None:
+def test_an_oversized_session_names_the_header() -> None:
     sessions = in_header()
     session = sessions.fetch()
     session["big"] = "x" * 5000
@@ -177,7 +177,7 @@ def test_a_session_too_large_says_what_it_travels_in() -> None:
         sessions.commit(session)
 
 
-def test_the_session_of_a_login_that_is_recorded_is_carried_too() -> None:
+def test_the_session_of_a_recorded_login_is_carried_too() -> None:
     sessions = in_header(record_login=True)
     session = sessions.fetch()
     session.login(7)
@@ -187,7 +187,7 @@ def test_the_session_of_a_login_that_is_recorded_is_carried_too() -> None:
     assert sessions.fetch(header.line).require_fresh(timedelta(minutes=5)) is None
 
 
-def test_what_was_stored_before_a_failure_varies_by_all_that_was_used() -> None:
+def test_a_save_before_a_failure_varies_by_everything_that_was_used() -> None:
     group = SessionGroup(in_header("X-Main"), [in_header("X-Cart", key="_cart")], form="sync")
     exchange = group.begin()
     exchange.session_of(group.also[0])
@@ -209,7 +209,7 @@ def test_vary_names_each_header_once(present: list[str], vary: str, merged: str 
     assert merged_vary(present, vary) == merged
 
 
-def test_the_text_of_a_value() -> None:
+def test_the_format_of_a_value() -> None:
     assert [HeaderTransport(name, "_shop").text("v") for name in ("authorization", "X-A")] == ["Session v", "v"]
 
 

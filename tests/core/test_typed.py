@@ -1,4 +1,4 @@
-"""Values of a session as objects of a type: made, altered, saved, and absent where they do not fit."""
+"""Values of a session as typed objects: created, mutated, saved, and absent if they do not fit."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ except ImportError:
     BaseModel, Field = object, lambda **_: None
 else:
     pydantic_2 = True
-needs_pydantic_2 = pytest.mark.skipif(not pydantic_2, reason="pydantic 2 is not there")
+needs_pydantic_2 = pytest.mark.skipif(not pydantic_2, reason="pydantic 2 is not installed")
 
 
 @dataclass
@@ -54,7 +54,7 @@ MODELS = [Cart, CartStruct, pytest.param(CartModel, marks=needs_pydantic_2)]
 
 
 class Visitor:
-    """A visitor's requests, one after the other."""
+    """A visitor's requests, one after another."""
 
     def __init__(self, data: Mapping[str, Any], events: list[Event]) -> None:
         self.sessions = Sessions(TableStore(MemoryTable()), key="sid", principal_key="user_id", on_event=events.append)
@@ -72,7 +72,7 @@ class Visitor:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_was_altered_in_a_typed_value_is_saved(model: Any) -> None:
+def test_a_mutated_typed_value_is_saved(model: Any) -> None:
     visitor = Visitor({"cart": {"items": ["hat"]}}, [])
     with visitor.request() as session:
         cart = typed_session(session, model, "cart")
@@ -94,7 +94,7 @@ def test_a_typed_value_that_is_only_read_writes_nothing(model: Any) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_is_absent_begins_by_the_defaults_of_its_type(model: Any) -> None:
+def test_an_absent_value_gets_its_types_defaults(model: Any) -> None:
     visitor = Visitor({}, [])
     with visitor.request() as session:
         typed_session(session, model, "cart").items.append("hat")
@@ -102,7 +102,7 @@ def test_what_is_absent_begins_by_the_defaults_of_its_type(model: Any) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_keys_that_the_type_does_not_know_stay(model: Any) -> None:
+def test_keys_unknown_to_the_type_are_kept(model: Any) -> None:
     visitor = Visitor({"cart": {"items": ["hat"], "coupon": "SPRING"}, "theme": "dark"}, [])
     with visitor.request() as session:
         typed_session(session, model, "cart").items.clear()
@@ -110,7 +110,7 @@ def test_keys_that_the_type_does_not_know_stay(model: Any) -> None:
     assert (data["cart"]["items"], data["cart"]["coupon"], data["theme"]) == ([], "SPRING", "dark")
 
 
-def test_keys_unknown_to_a_type_within_a_type_stay() -> None:
+def test_keys_unknown_to_a_nested_type_are_kept() -> None:
     visitor = Visitor({"cart": {"items": ["hat"], "coupon": "SPRING"}, "theme": "dark"}, [])
     with visitor.request() as session:
         typed_session(session, Shop).cart.items.append("scarf")
@@ -130,7 +130,7 @@ def test_a_value_that_does_not_fit_counts_as_absent_with_an_event(model: Any, mi
     assert visitor.data()["cart"] == misfit
 
 
-def test_of_a_whole_session_only_what_does_not_fit_counts_as_absent() -> None:
+def test_only_the_parts_of_a_session_that_do_not_fit_count_as_absent() -> None:
     events: list[Event] = []
     visitor = Visitor({"user_id": 7, "cart": "a text"}, events)
     with visitor.request() as session:
@@ -139,7 +139,7 @@ def test_of_a_whole_session_only_what_does_not_fit_counts_as_absent() -> None:
     assert [event.reason for event in events if event.name == "invalid_value"] == ["cart"]
 
 
-def test_who_logs_in_by_a_typed_session_gets_a_new_id() -> None:
+def test_a_login_through_a_typed_session_gets_a_new_id() -> None:
     events: list[Event] = []
     visitor = Visitor({"cart": {"items": ["hat"]}}, events)
     with visitor.request() as session:
@@ -148,14 +148,14 @@ def test_who_logs_in_by_a_typed_session_gets_a_new_id() -> None:
     assert [event.name for event in events] == ["created", "renewed"]
 
 
-def test_a_typed_value_asked_for_twice_is_one_object() -> None:
+def test_a_typed_value_requested_twice_is_one_object() -> None:
     visitor = Visitor({}, [])
     with visitor.request() as session:
         assert typed_session(session, Cart, "cart") is typed_session(session, Cart, "cart")
         assert typed_session(session, Cart, "cart") is not typed_session(session, Cart, "another")
 
 
-def test_what_was_saved_is_not_written_again_and_what_is_altered_later_is() -> None:
+def test_a_saved_value_is_written_again_only_if_it_is_mutated_later() -> None:
     visitor = Visitor({"cart": {"items": []}}, [])
     session = visitor.sessions.fetch(visitor._cookie)
     cart = typed_session(session, Cart, "cart")
@@ -164,11 +164,11 @@ def test_what_was_saved_is_not_written_again_and_what_is_altered_later_is() -> N
     assert not session.modified
     cart.items.append("scarf")
     visitor.sessions.finish(session)
-    # Old versions of msgspec leave out what is None.
+    # Old versions of msgspec leave out fields that are None.
     assert visitor.data()["cart"]["items"] == ["hat", "scarf"]
 
 
-def test_whose_session_it_is_does_not_change_while_the_body_is_sent() -> None:
+def test_the_principal_does_not_change_during_the_body() -> None:
     events: list[Event] = []
     visitor = Visitor({"user_id": 1}, events)
     session = visitor.sessions.fetch(visitor._cookie)
@@ -186,7 +186,7 @@ def test_whose_session_it_is_does_not_change_while_the_body_is_sent() -> None:
 
 @pytest.mark.parametrize("status", [403, 500])
 @pytest.mark.parametrize(("before", "after", "left"), [({"n": 1}, 2, {"n": 1}), ({"user_id": 1}, None, {})])
-def test_where_no_cookie_can_be_sent_a_login_is_not_saved_and_a_logout_is(
+def test_if_no_cookie_can_be_sent_a_login_is_not_saved_and_a_logout_is(
     before: dict[str, int], after: int | None, left: dict[str, int], status: int
 ) -> None:
     visitor = Visitor(before, [])
@@ -198,7 +198,7 @@ def test_where_no_cookie_can_be_sent_a_login_is_not_saved_and_a_logout_is(
     assert visitor.data() == left
 
 
-def test_a_login_that_is_saved_waits_for_the_response() -> None:
+def test_an_early_saved_login_waits_for_the_response() -> None:
     visitor = Visitor({"theme": "dark"}, [])
     session = visitor.sessions.fetch(visitor._cookie)
     typed_session(session, Shop).user_id = 1
@@ -214,7 +214,7 @@ class Counts:
     other: int = 0
 
 
-def test_after_an_atomic_update_a_typed_value_shows_what_was_written_last() -> None:
+def test_after_an_atomic_update_a_typed_value_shows_the_last_write() -> None:
     visitor = Visitor({"hits": 1}, [])
     session, another = (visitor.sessions.fetch(visitor._cookie) for _ in range(2))
     before = typed_session(session, Counts)
@@ -228,7 +228,7 @@ def test_after_an_atomic_update_a_typed_value_shows_what_was_written_last() -> N
     assert visitor.data() == {"hits": 12, "other": 5}
 
 
-def test_after_an_atomic_update_of_its_key_a_typed_value_is_made_anew() -> None:
+def test_after_an_atomic_update_of_its_key_a_typed_value_is_rebuilt() -> None:
     visitor = Visitor({"counts": {"hits": 1}}, [])
     session = visitor.sessions.fetch(visitor._cookie)
     before = typed_session(session, Counts, "counts")
@@ -243,7 +243,7 @@ def test_after_an_atomic_update_of_its_key_a_typed_value_is_made_anew() -> None:
     assert visitor.data() == {"counts": {"hits": 2, "other": 5}}
 
 
-def test_a_session_that_was_cleared_stays_so() -> None:
+def test_a_cleared_session_stays_cleared() -> None:
     visitor = Visitor({"cart": {"items": ["hat"]}, "theme": "dark"}, [])
     with visitor.request() as session:
         typed_session(session, Cart, "cart")
@@ -261,7 +261,7 @@ def test_a_default_is_copied_for_each_visitor() -> None:
 
 
 @pytest.mark.parametrize(("model", "nothing"), [(Cart | None, None), (list[int], []), (dict[str, int], {})])
-def test_a_type_says_what_stands_for_nothing(model: Any, nothing: Any) -> None:
+def test_a_type_determines_its_empty_value(model: Any, nothing: Any) -> None:
     with Visitor({}, []).request() as session:
         assert typed_session(session, model, "value", default=nothing) == nothing
         assert typed_session(session, model, "another") == nothing
@@ -273,12 +273,12 @@ class Line:
 
 
 @pytest.mark.parametrize("model", [int, Line, tuple[int, int]])
-def test_a_type_that_cannot_be_made_of_nothing_needs_a_default(model: Any) -> None:
+def test_a_type_without_default_values_needs_a_default(model: Any) -> None:
     with pytest.raises(ConfigurationError, match="pass a default"):
         check_model(model)
 
 
-def test_a_type_that_no_library_can_make_is_an_error_of_configuration() -> None:
+def test_a_type_that_no_library_supports_is_a_configuration_error() -> None:
     class Strange:
         def __init__(self, value: object) -> None: ...
 
@@ -287,7 +287,7 @@ def test_a_type_that_no_library_can_make_is_an_error_of_configuration() -> None:
 
 
 @needs_pydantic_2
-def test_what_cannot_be_stored_is_a_type_error_that_names_its_type() -> None:
+def test_a_value_that_cannot_be_stored_is_a_type_error_that_names_its_type() -> None:
     @dataclass
     class Anything:
         value: Any = None
@@ -300,7 +300,7 @@ def test_what_cannot_be_stored_is_a_type_error_that_names_its_type() -> None:
 
 
 @needs_pydantic_2
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="pydantic wants typing_extensions' TypedDict there")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there pydantic requires typing_extensions' TypedDict")
 def test_a_typed_dict_is_a_model() -> None:
     visitor = Visitor({"cart": {"items": ["hat"]}}, [])
     with visitor.request() as session:
@@ -314,7 +314,7 @@ def without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_pydantic")
-def test_msgspec_alone_will_do() -> None:
+def test_msgspec_alone_is_enough() -> None:
     @dataclass
     class Basket:
         items: list[str] = field(default_factory=list)
@@ -326,7 +326,7 @@ def test_msgspec_alone_will_do() -> None:
 
 
 @pytest.mark.usefixtures("without_pydantic")
-def test_a_type_that_msgspec_cannot_make_is_an_error_of_configuration() -> None:
+def test_a_type_that_msgspec_does_not_support_is_a_configuration_error() -> None:
     class Strange:
         def __init__(self, value: object) -> None: ...
 
@@ -346,12 +346,12 @@ def test_without_either_library_the_error_says_what_to_install(monkeypatch: pyte
         check_model(Basket)
 
 
-def test_a_type_that_cannot_be_hashed_will_do() -> None:
+def test_an_unhashable_type_works() -> None:
     with Visitor({"n": 7}, []).request() as session:
         assert typed_session(session, Annotated[int, ["a note"]], "n", default=0) == 7
 
 
-def test_values_that_fit_alone_and_not_together_count_as_absent() -> None:
+def test_values_that_fit_separately_but_not_together_count_as_absent() -> None:
     @dataclass
     class Either:
         one: int = 0

@@ -1,4 +1,4 @@
-"""Since when a user's sessions count, as the application says."""
+"""The time since which a user's sessions are valid, as the application defines it."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 
 class Since:
-    """The application's memory of users who have ended their sessions, and of who was asked for."""
+    """The application's record of users who ended their sessions, and of the users who were looked up."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -50,7 +50,7 @@ def begin(sessions: Sessions, act: Callable[[Session], Any] = lambda session: se
 
 def test_a_session_counts_if_its_login_came_later(sessions: Sessions, since: Since, clock: FakeClock) -> None:
     cookie = begin(sessions)
-    # Within its own second it counts, so that the change of a password can keep the session that made it.
+    # Within the same second it counts, so that a password change can keep the session that made it.
     since.times["7"] = clock() + timedelta(seconds=0.9)
     assert sessions.resume(cookie).principal == "7"
     since.times["7"] = clock() + timedelta(seconds=1)
@@ -70,7 +70,7 @@ def test_another_login_or_a_confirmed_one_counts(sessions: Sessions, since: Sinc
     assert sessions.resume(cookie).principal is None
 
 
-def test_it_is_asked_once_for_a_logged_in_session_that_is_read(sessions: Sessions, since: Since) -> None:
+def test_valid_since_is_called_once_for_a_logged_in_session_that_is_read(sessions: Sessions, since: Since) -> None:
     anonymous = begin(sessions, lambda session: session.put("n", 1))
     assert sessions.resume(anonymous)["n"] == 1
     cookie = begin(sessions)
@@ -119,7 +119,7 @@ def test_an_outdated_session_is_reported_and_can_be_counted(
     assert (counts.rejected, counts.events) == ({"outdated": 1}, {"rejected": 1})
 
 
-def test_a_row_is_looked_at_again_when_it_is_reloaded_and_not_at_an_update(clock: FakeClock, since: Since) -> None:
+def test_a_row_is_checked_again_at_a_reload_but_not_at_an_update(clock: FakeClock, since: Since) -> None:
     sessions = Sessions(TableStore(MemoryTable(clock=clock)), key="sid", clock=clock, valid_since=since)
     session = sessions.resume(begin(sessions))
     assert session.atomic_update("n", lambda n: n + 1, default=0) == 1
@@ -131,7 +131,7 @@ def test_a_row_is_looked_at_again_when_it_is_reloaded_and_not_at_an_update(clock
 
 
 @pytest.mark.parametrize("answer", [datetime(2026, 3, 1), 0, "never", True])  # noqa: DTZ001  # no time zone on purpose
-def test_what_is_no_time_is_an_error(sessions: Sessions, since: Since, answer: Any) -> None:
+def test_a_value_that_is_not_a_time_is_an_error(sessions: Sessions, since: Since, answer: Any) -> None:
     cookie = begin(sessions)
     since.times["7"] = answer
 
@@ -139,7 +139,7 @@ def test_what_is_no_time_is_an_error(sessions: Sessions, since: Since, answer: A
         sessions.resume(cookie).get("user_id")
 
 
-def test_its_failure_is_one_of_the_store_and_shows_nothing(clock: FakeClock) -> None:
+def test_a_failure_of_valid_since_is_a_store_error_that_shows_nothing(clock: FakeClock) -> None:
     def fail(principal: str) -> None:
         msg = "password of the database"
         raise OSError(msg)
@@ -154,7 +154,7 @@ def test_its_failure_is_one_of_the_store_and_shows_nothing(clock: FakeClock) -> 
 
 @pytest.mark.parametrize("store", ["cookie", "table"])
 @pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
-def test_in_an_async_adapter_it_is_awaited_or_has_a_thread_of_its_own(
+def test_an_async_adapter_awaits_valid_since_or_calls_it_in_a_thread(
     clock: FakeClock, store: str, is_async: bool
 ) -> None:
     threads: list[threading.Thread] = []
@@ -186,7 +186,7 @@ def test_in_an_async_adapter_it_is_awaited_or_has_a_thread_of_its_own(
     assert len(threads) == 1 + is_async
 
 
-def test_an_async_one_that_fails_is_a_failure_of_the_store(clock: FakeClock) -> None:
+def test_a_failure_of_an_async_valid_since_is_a_store_error(clock: FakeClock) -> None:
     async def fail(principal: str) -> None:
         raise OSError
 
@@ -198,7 +198,7 @@ def test_an_async_one_that_fails_is_a_failure_of_the_store(clock: FakeClock) -> 
         asyncio.run(sessions.fetch_async(f"sid={cookie}"))
 
 
-def test_another_librarys_session_whose_user_has_no_valid_name_is_left_to_the_move(clock: FakeClock) -> None:
+def test_another_librarys_session_with_an_invalid_principal_is_left_to_the_migration(clock: FakeClock) -> None:
     since = Since()
     sessions = Sessions(CookieStore(NativeFormat(SECRET)), key="sid", clock=clock, valid_since=since)
     outside = Sessions(CookieStore(NativeFormat(SECRET)), key="sid", clock=clock, principal_key=None)
@@ -221,7 +221,7 @@ async def never(principal: str) -> None:
         ({"valid_since": Since(), "principal_key": None}, "leave out principal_key=None"),
     ],
 )
-def test_what_could_not_be_asked_or_answered_is_refused(options: dict[str, Any], words: str) -> None:
+def test_settings_with_which_it_cannot_work_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         Sessions("cookie", secret_key_base=SECRET, key="sid", **options).prepare("sync")
 
@@ -233,7 +233,7 @@ def test_a_disabled_account_has_no_sessions(sessions: Sessions, since: Since) ->
     assert sessions.resume(cookie).principal is None
 
 
-def test_other_events_are_counted_by_their_names_alone() -> None:
+def test_other_events_are_counted_by_name() -> None:
     counts = EventCounts()
 
     counts(Event("created", "sid"))

@@ -1,4 +1,4 @@
-"""A memory table says that it is this process's alone, and warns where there are several processes."""
+"""Test that a memory table reports that it belongs to one process, and warns if there are several processes."""
 
 import logging
 import multiprocessing
@@ -22,7 +22,7 @@ DIGEST = bytes(32)
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing around the tests ask for workers."""
+    """Remove any request for workers from the tests' environment."""
     for name in list(os.environ):
         if "WORKERS" in name or "PROCESSES" in name or name in ("WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"):
             monkeypatch.delenv(name)
@@ -48,7 +48,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
         ("WEB_CONCURRENCY", "auto", None),
     ],
 )
-def test_several_workers_are_seen_in_the_environment(
+def test_several_workers_are_detected_in_the_environment(
     variable: str, value: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -68,7 +68,7 @@ def test_several_workers_are_seen_in_the_environment(
         ("manage.py report -w 4", "WEB_CONCURRENCY=3"),
     ],
 )
-def test_several_workers_are_seen_on_a_servers_command_line_which_counts_first(
+def test_several_workers_are_detected_on_a_servers_command_line_which_takes_precedence(
     line: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", line.split())
@@ -78,7 +78,7 @@ def test_several_workers_are_seen_on_a_servers_command_line_which_counts_first(
 
 
 @pytest.mark.parametrize(("processes", "expected"), [(4, "uWSGI with 4 processes"), (1, None), (None, None)])
-def test_several_processes_of_uwsgi_are_seen(
+def test_several_processes_of_uwsgi_are_detected(
     processes: int | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
@@ -87,7 +87,7 @@ def test_several_processes_of_uwsgi_are_seen(
     assert several_workers() == expected
 
 
-def test_a_table_logs_one_line_when_it_is_made(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_table_logs_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "holdall")
 
     MemoryTable(name="mine", max_rows=10)
@@ -117,7 +117,7 @@ def test_each_worker_of_a_real_server_warns(tmp_path: Path) -> None:
         [sys.executable, "-m", "uvicorn", "shop:app", *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     assert server.stderr is not None
-    # Without a warning, the end of the server ends the wait.
+    # Without a warning, the server's end stops the wait.
     in_time = threading.Timer(60, server.terminate)
     in_time.start()
     warned = next((line for line in server.stderr if "its own memory table" in line), "")
@@ -128,10 +128,10 @@ def test_each_worker_of_a_real_server_warns(tmp_path: Path) -> None:
     assert "the command line of uvicorn asks for several workers" in warned
 
 
-# The tests run threads of their own, which are nothing to the child.
+# The tests run threads of their own, which do not matter in the child.
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("verb", ["insert", "remove"])
-def test_a_table_that_is_used_in_a_forked_process_warns_once(
+def test_a_table_used_in_a_forked_process_warns_once(
     verb: str, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = MemoryTable(name="mine", clock=clock)

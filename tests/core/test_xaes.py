@@ -16,7 +16,7 @@ KEY = bytes(range(32))
 
 
 def drawing(*pieces: bytes) -> Callable[[int], bytes]:
-    """Return a source of randomness that gives these *pieces*, then counts."""
+    """Return a source of randomness that yields these *pieces*, then counts."""
     left: Iterator[bytes] = iter(pieces)
     count = iter(range(2**32))
 
@@ -34,7 +34,7 @@ def drawing(*pieces: bytes) -> Callable[[int], bytes]:
         (b"\x03" * 32, b"c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
     ],
 )
-def test_it_agrees_with_the_vectors_of_c2sp(key: bytes, associated: bytes, sealed: str) -> None:
+def test_xaes_agrees_with_the_vectors_of_c2sp(key: bytes, associated: bytes, sealed: str) -> None:
     nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX"
     box = XAES256GCM(key, drawing(nonce[:12], nonce[12:]))
 
@@ -43,14 +43,14 @@ def test_it_agrees_with_the_vectors_of_c2sp(key: bytes, associated: bytes, seale
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(), st.binary())
-def test_what_is_sealed_opens(key: bytes, message: bytes, associated: bytes) -> None:
+def test_a_sealed_message_opens(key: bytes, message: bytes, associated: bytes) -> None:
     sealed = XAES256GCM(key, os.urandom).seal(message, associated)
 
     assert XAES256GCM(key, os.urandom).open(sealed, associated) == message
 
 
 @given(st.integers(0, 8 * (24 + 7 + 16) - 1))
-def test_one_flipped_bit_closes_it(bit: int) -> None:
+def test_one_flipped_bit_invalidates_a_message(bit: int) -> None:
     box = XAES256GCM(KEY, os.urandom)
     sealed = bytearray(box.seal(b"message", b""))
 
@@ -59,14 +59,14 @@ def test_one_flipped_bit_closes_it(bit: int) -> None:
     assert box.open(bytes(sealed), b"") is None
 
 
-def test_cut_off_anywhere_it_does_not_open() -> None:
+def test_a_message_truncated_anywhere_does_not_open() -> None:
     box = XAES256GCM(KEY, os.urandom)
     sealed = box.seal(b"message", b"")
 
     assert [box.open(sealed[:length], b"") for length in range(len(sealed))] == [None] * len(sealed)
 
 
-def test_another_key_or_other_associated_data_do_not_open_it() -> None:
+def test_another_key_or_other_associated_data_does_not_open_a_message() -> None:
     sealed = XAES256GCM(KEY, os.urandom).seal(b"message", b"associated")
 
     assert XAES256GCM(bytes(32), os.urandom).open(sealed, b"associated") is None
@@ -82,7 +82,7 @@ def test_a_prefix_serves_many_messages_each_with_its_own_nonce() -> None:
     assert len({nonce[:12] for nonce in nonces}) == 1
 
 
-def test_a_prefix_is_drawn_afresh_after_so_many_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_prefix_is_drawn_after_a_set_number_of_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _xaes._SEALS_PER_PREFIX == 2**20
     monkeypatch.setattr(_xaes, "_SEALS_PER_PREFIX", 5)
     box = XAES256GCM(KEY, os.urandom)
@@ -95,7 +95,7 @@ def test_a_prefix_is_drawn_afresh_after_so_many_messages(monkeypatch: pytest.Mon
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("hooks", [True, False], ids=["with Python's hooks", "without them"])
-def test_a_forked_process_draws_a_prefix_of_its_own(hooks: bool) -> None:
+def test_a_forked_process_draws_its_own_prefix(hooks: bool) -> None:
     box = XAES256GCM(KEY, os.urandom)
     before = box.seal(b"", b"")[:12]
     reading, writing = os.pipe()
@@ -111,7 +111,7 @@ def test_a_forked_process_draws_a_prefix_of_its_own(hooks: bool) -> None:
     assert box.seal(b"", b"")[:12] == before
 
 
-def test_keys_for_opening_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limited_number_of_keys_for_opening_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_xaes, "_KEPT_KEYS", 3)
     box = XAES256GCM(KEY, os.urandom)
     sealed = [XAES256GCM(KEY, os.urandom).seal(b"%d" % n, b"") for n in range(10)]
@@ -136,7 +136,7 @@ def test_a_nonces_first_half_has_its_length() -> None:
         derivation(KEY)(bytes(11))
 
 
-def test_threads_share_one_without_a_nonce_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_share_a_cipher_never_repeat_a_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_xaes, "_SEALS_PER_PREFIX", 50)
     monkeypatch.setattr(_xaes, "_KEPT_KEYS", 4)
     box = XAES256GCM(KEY, os.urandom)
@@ -162,7 +162,7 @@ def test_threads_share_one_without_a_nonce_twice(monkeypatch: pytest.MonkeyPatch
     assert len(box._openers) <= 4
 
 
-def test_what_was_drawn_before_a_fork_is_not_used_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_randomness_drawn_before_a_fork_is_not_used_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     box = XAES256GCM(KEY, os.urandom)
     prefixes = [box.seal(b"", b"")[:12]]
 

@@ -1,4 +1,4 @@
-"""The demo, run as its users run it: in a process of its own, with real servers."""
+"""The demo, run as its users run it: in its own process, with real servers."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from sizes import FULL
 ROOT = Path(__file__).parents[2]
 SECONDS = 120
 
-# One that is started besides and one that is not; `nox -s demo_check` tries all.
+# One that the demo starts itself and one that it does not; `nox -s demo_check` tests all.
 TRIED = STORES if FULL else ("cookie", "postgres")
 
 stores = pytest.mark.parametrize("store", TRIED)
@@ -40,7 +40,7 @@ def command(*options: str) -> list[str]:
 
 @contextmanager
 def started(*options: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run the demo in a process group of its own, as a terminal does."""
+    """Run the demo in its own process group, as a terminal does."""
     process = subprocess.Popen(
         command("--port", "0", *options),
         cwd=ROOT,
@@ -57,7 +57,7 @@ def started(*options: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 def addresses(process: "subprocess.Popen[str]") -> list[tuple[str, int]]:
-    """Return where the servers answer, from what the demo prints until it is ready."""
+    """Return the servers' addresses, from what the demo prints until it is ready."""
     found = []
     assert process.stdout is not None
     for line in process.stdout:
@@ -78,13 +78,13 @@ def is_open(address: tuple[str, int]) -> bool:
 
 
 def complaints(done: "subprocess.CompletedProcess[str]") -> list[str]:
-    """Return what the servers logged, but for what the check does on purpose: spoiled and replayed cookies, races."""
+    """Return what the servers logged, except for the check's deliberate faults: spoiled and replayed cookies, races."""
     meant = ("session rejected (", "session device_refused (no bound cookie)", "session lost_write (ended)")
     return [line for line in done.stderr.splitlines() if not any(each in line for each in meant)]
 
 
 @stores
-def test_the_check_passes_in_each_store(store: str) -> None:
+def test_the_check_passes_with_each_store(store: str) -> None:
     done = subprocess.run(
         command("--check", "--store", store), cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
     )
@@ -98,7 +98,7 @@ def test_the_check_passes_in_each_store(store: str) -> None:
 
 
 @pytest.mark.parametrize("store", ["cookie", "sqlite"] if FULL else ["sqlite"])
-def test_the_check_passes_by_https(store: str) -> None:
+def test_the_check_passes_over_https(store: str) -> None:
     done = subprocess.run(
         command("--check", "--https", "--store", store),
         cwd=ROOT,
@@ -117,7 +117,7 @@ def test_the_check_passes_by_https(store: str) -> None:
         assert f"ok      replay them without the key   {framework:8} Refused" in done.stdout
 
 
-def test_a_server_that_runs_already_is_used(valkey: RedisServer) -> None:
+def test_a_running_server_is_used(valkey: RedisServer) -> None:
     valkey.client.flushdb()
     done = subprocess.run(
         command("--check", "--store", "redis", "--url", valkey.url),
@@ -129,13 +129,13 @@ def test_a_server_that_runs_already_is_used(valkey: RedisServer) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    # The check has logged in, and out of all but one.
+    # The check has logged in, and logged out everywhere except once.
     assert valkey.client.keys("holdall:principal:*\x1fAda")
 
 
 @pytest.mark.parametrize("store", SERVED)
 @pytest.mark.parametrize("missing", ["servers.redis", "servers.processes.binary"])
-def test_a_server_that_cannot_be_started_is_told_of(
+def test_a_server_that_cannot_be_started_is_reported(
     store: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_there(package: str, pattern: str) -> str:
@@ -151,8 +151,8 @@ def test_a_server_that_cannot_be_started_is_told_of(
         pytest.fail("there was none")
 
 
-def test_the_check_fails_where_the_secrets_differ(capsys: pytest.CaptureFixture[str]) -> None:
-    # Each process is one of another run's: it has a secret of its own.
+def test_the_check_fails_if_the_secrets_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    # Each process belongs to a different run, so each has its own secret.
     unlike = [hosts("cookie", "")[number] for number in range(len(FRAMEWORKS))]
     with running(unlike) as servers:
         good = check(servers.urls, in_table=False)
@@ -161,18 +161,18 @@ def test_the_check_fails_where_the_secrets_differ(capsys: pytest.CaptureFixture[
     assert "FAILED" in capsys.readouterr().out
 
 
-def test_the_check_fails_where_a_copied_cookie_outlives_its_session(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_check_fails_if_a_copied_cookie_outlives_its_session(capsys: pytest.CaptureFixture[str]) -> None:
     with running(hosts("cookie", "")) as servers:
         good = check(servers.urls, in_table=True)
 
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
     assert not good
-    # Nor can another user be signed out.
+    # Another user cannot be signed out either.
     for step in ("bring a copy of the cookie", "look at my devices", "be signed out"):
         assert any(step in line for line in failed)
 
 
-def test_the_check_fails_where_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_check_fails_if_no_server_responds(capsys: pytest.CaptureFixture[str]) -> None:
     with running(hosts("memory", "")) as servers:
         urls = servers.urls
 
@@ -180,7 +180,7 @@ def test_the_check_fails_where_nobody_answers(capsys: pytest.CaptureFixture[str]
     assert "none came" in capsys.readouterr().out
 
 
-def test_the_check_fails_where_the_certificate_is_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_check_fails_with_an_untrusted_certificate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "another").mkdir()
     with running(hosts("memory", ""), certificate=make_certificate(tmp_path)) as servers:
         good = check(servers.urls, in_table=True, certificate=make_certificate(tmp_path / "another"))
@@ -190,7 +190,7 @@ def test_the_check_fails_where_the_certificate_is_another(tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize("said", ["http", "https"])
-def test_without_a_proxy_nobodys_word_for_https_is_believed(said: str) -> None:
+def test_without_a_proxy_an_https_header_is_not_trusted(said: str) -> None:
     with running(hosts("memory", "")) as servers:
         for url in servers.urls.values():
             with urlopen(Request(url, headers={"X-Forwarded-Proto": said})) as answer:
@@ -217,9 +217,9 @@ def test_the_exit_code_of_a_failed_check_is_1() -> None:
     assert "FAILED" in done.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C is no signal to a group of processes")
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C does not signal a process group there")
 @pytest.mark.parametrize("options", [*(["--store", store] for store in TRIED), ["--https"]], ids=" ".join)
-def test_ctrl_c_ends_all_of_it_without_a_word(options: list[str]) -> None:
+def test_ctrl_c_ends_everything_silently(options: list[str]) -> None:
     with started(*options) as process:
         where = addresses(process)
         assert [is_open(each) for each in where] == [True] * len(FRAMEWORKS)
@@ -230,16 +230,16 @@ def test_ctrl_c_ends_all_of_it_without_a_word(options: list[str]) -> None:
     assert [is_open(each) for each in where] == [False] * len(FRAMEWORKS)
 
 
-def test_the_servers_end_with_the_one_that_started_them() -> None:
+def test_the_servers_end_with_the_process_that_started_them() -> None:
     with started() as process:
         where = addresses(process)
         process.kill()
-        process.communicate(timeout=SECONDS)  # comes back when the last of them has let go of the output
+        process.communicate(timeout=SECONDS)  # returns when the last server has closed the output
 
     assert [is_open(each) for each in where] == [False] * len(FRAMEWORKS)
 
 
-def test_a_server_that_ends_by_itself_is_told_of() -> None:
+def test_a_server_that_ends_by_itself_is_reported() -> None:
     with running(hosts("cookie", "")) as servers:
         lost = servers.processes[1]
         lost.kill()
@@ -251,7 +251,7 @@ def test_a_server_that_ends_by_itself_is_told_of() -> None:
 
 
 @pytest.mark.parametrize("https", [False, True])
-def test_a_port_that_is_in_use_is_told_of(https: bool, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(https: bool, tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path) if https else None
     with (
         create_server(("127.0.0.1", 0)) as taken,
@@ -261,7 +261,7 @@ def test_a_port_that_is_in_use_is_told_of(https: bool, tmp_path: Path) -> None:
         pytest.fail("the port was in use")
 
 
-def test_the_usual_ports_are_always_the_same(
+def test_the_default_ports_are_always_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with create_server(("127.0.0.1", 0)) as taken:
@@ -270,7 +270,7 @@ def test_the_usual_ports_are_always_the_same(
         assert f"port {port} cannot be used" in capsys.readouterr().err
 
 
-def test_what_the_shop_does_not_sell_begins_no_session() -> None:
+def test_an_unknown_item_begins_no_session() -> None:
     session = Sessions("table", key="_demo", table="demo").fetch()
 
     shop.add(session, "Gold", through="Flask")
@@ -279,11 +279,11 @@ def test_what_the_shop_does_not_sell_begins_no_session() -> None:
     assert not session.modified
 
 
-def test_a_name_of_spaces_is_none() -> None:
+def test_a_name_of_spaces_is_not_a_name() -> None:
     assert [shop.name_of(text) for text in ("   ", " Ada ", "x" * 50)] == ["", "Ada", "x" * shop.LONGEST_NAME]
 
 
-def test_the_cart_has_an_end() -> None:
+def test_the_cart_has_a_limit() -> None:
     session = Sessions("table", key="_demo", table="demo").fetch()
 
     for _ in range(shop.CART_LIMIT + 1):

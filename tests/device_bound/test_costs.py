@@ -1,4 +1,4 @@
-"""What sessions bound to a device cost: nothing where it is off, and no question to the table where it is on."""
+"""The cost of device-bound sessions: nothing if disabled, and no calls to the table if enabled."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -26,7 +26,7 @@ WHAT = ("nothing", "read", "write")
 
 
 class CountingTable(MemoryTable):
-    """A table that notes what it is asked."""
+    """A table that notes its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def sessions(store: str, table: CountingTable, *, device_bound: bool) -> Session
 
 
 def logged_in(kept: Sessions) -> str:
-    """Return the cookies of a visitor, whose session is bound if it can be."""
+    """Return the cookies of a logged-in visitor, whose session is bound if possible."""
     browser = DeviceBrowser(flask_mount.mount(kept))
     headers = [("Content-Type", "application/json")]
     for _ in range(2):
@@ -66,7 +66,7 @@ def logged_in(kept: Sessions) -> str:
     return browser.header(https=True)
 
 
-#: The most calls of a request with a session that is bound, which leaves it alone, reads it, writes to it.
+#: The highest number of calls of a request with a bound session that ignores it, reads it, or writes to it.
 MOST_BOUND = {
     ("asgi", "cookie"): (21, 83, 144),
     ("asgi", "table"): (21, 83, 148),
@@ -78,7 +78,7 @@ MOST_BOUND = {
 
 
 @pytest.mark.parametrize(("framework", "store"), MOST_BOUND, ids="-".join)
-def test_a_bound_session_takes_few_calls_more_and_no_question_to_the_table(framework: str, store: str) -> None:
+def test_a_bound_session_adds_few_calls_and_none_to_the_table(framework: str, store: str) -> None:
     counted, asked = [], []
     for device_bound in (False, True):
         table = CountingTable()
@@ -99,7 +99,7 @@ def test_a_bound_session_takes_few_calls_more_and_no_question_to_the_table(frame
 
 
 @pytest.mark.parametrize("framework", MOUNTS)
-def test_where_it_is_off_nothing_of_it_is_called(framework: str) -> None:
+def test_if_binding_is_disabled_none_of_its_code_is_called(framework: str) -> None:
     kept = sessions("table", CountingTable(), device_bound=False)
     called: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""Sessions bound to a device: their options, other stores and formats, and what stands around the endpoints."""
+"""Device-bound sessions: their options, other stores and formats, and the middleware around the endpoints."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -61,7 +61,7 @@ def refused(events: list[Event]) -> list[str]:
 
 
 def goes_on(visitor: Visitor, clock: FakeClock, *, rounds: int = 3) -> None:
-    """Refresh some times, and use the session in between."""
+    """Refresh a few times, and use the session in between."""
     for number in range(rounds):
         clock.advance(MAX_AGE)
         done = visitor.does(["ask", "device_bound"], ["get", "user_id"], ["put", "n", number], https=True)
@@ -81,7 +81,7 @@ STORES: dict[str, Callable[[FakeClock], Any]] = {
 
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("absolute_timeout", [timedelta(days=30), None])
-def test_every_store_and_format_of_ours_binds(
+def test_every_store_and_format_of_ours_can_bind(
     store: str, absolute_timeout: timedelta | None, clock: FakeClock, events: list[Event]
 ) -> None:
     sessions = Sessions(
@@ -105,7 +105,7 @@ def test_every_store_and_format_of_ours_binds(
     assert refused(events) == ["no bound cookie"]
 
 
-def test_rows_of_a_file_are_bound_too(tmp_path: Path, clock: FakeClock) -> None:
+def test_rows_in_a_file_are_bound_too(tmp_path: Path, clock: FakeClock) -> None:
     url = f"sqlite:///{tmp_path / 'sessions.db'}"
     with Sessions(url, key="sid", secret_key_base=SECRET, clock=clock, device_bound=True) as sessions:
         visitor, _ = owner_of(flask_mount.mount(sessions), clock)
@@ -120,7 +120,7 @@ def test_rows_of_a_file_are_bound_too(tmp_path: Path, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("mount", [fastapi_mount.mount, django_mount.mount_asgi], ids=["fastapi", "django"])
-def test_a_table_that_is_awaited_raises_no_false_alarm(
+def test_an_async_table_raises_no_false_alarm(
     mount: Callable[[Sessions], Client], clock: FakeClock, events: list[Event]
 ) -> None:
     table = as_async(MemoryTable(clock=clock))
@@ -133,7 +133,7 @@ def test_a_table_that_is_awaited_raises_no_false_alarm(
     assert [status for _, status in browser.trips] == [200, 403, 200, 200, 200]
 
 
-def test_a_cookie_of_an_old_secret_or_name_is_bound_and_stays_so(clock: FakeClock, events: list[Event]) -> None:
+def test_a_cookie_with_an_old_secret_or_name_is_bound_and_stays_bound(clock: FakeClock, events: list[Event]) -> None:
     def sessions(key: str, secret: str, *old: str, **options: Any) -> Sessions:
         store = CookieStore(NativeFormat(secret), also_read=[NativeFormat(each) for each in old])
         return Sessions(store, key=key, clock=clock, device_bound=True, on_event=events.append, **options)
@@ -148,7 +148,7 @@ def test_a_cookie_of_an_old_secret_or_name_is_bound_and_stays_so(clock: FakeCloc
 
 
 @pytest.mark.parametrize("encrypt", [True, False])
-def test_a_table_whose_cookie_gets_another_name_keeps_its_bindings(
+def test_a_session_in_a_table_whose_cookie_is_renamed_stays_bound(
     clock: FakeClock, events: list[Event], encrypt: bool
 ) -> None:
     store = TableStore(MemoryTable(clock=clock), encrypt=encrypt)
@@ -157,13 +157,13 @@ def test_a_table_whose_cookie_gets_another_name_keeps_its_bindings(
     renamed = Sessions(store, key="new", old_keys=["old"], **options)
     later = Visitor(flask_mount.mount(renamed), clock, browser)
 
-    # The bound cookie has another name with it: the browser learns of it with the next refresh.
+    # The bound cookie's name changes too: the browser learns it at the next refresh.
     assert later.does(["put", "n", 1], ["ask", "device_bound"], https=True).results == [None, True]
     goes_on(later, clock)
 
 
 def test_a_value_of_one_kind_does_not_pass_for_another(clock: FakeClock) -> None:
-    """A format without names of its own seals them all alike."""
+    """A format that ignores names seals them all alike."""
     sessions = Sessions(STORES["plug"](clock), key="_shop", clock=clock, device_bound=True)
     _, browser = owner_of(flask_mount.mount(sessions), clock)
 
@@ -181,7 +181,7 @@ class ForgetfulFormat(NativeFormat):
         return super().open(cookie, key="")
 
 
-def test_not_even_in_a_format_that_breaks_its_contract(clock: FakeClock) -> None:
+def test_kinds_stay_distinct_even_in_a_format_that_breaks_its_contract(clock: FakeClock) -> None:
     sessions = Sessions(CookieStore(ForgetfulFormat(SECRET)), key="_shop", clock=clock, device_bound=True)
     _, browser = owner_of(flask_mount.mount(sessions), clock)
 
@@ -202,7 +202,7 @@ class NotingTable(MemoryTable):
 
 
 def test_the_device_must_be_known(clock: FakeClock) -> None:
-    """Without the cookie that holds its key, or its row, the binding is over, and the session too in a while."""
+    """Without the cookie that holds its key, or its row, the binding has ended, and the session ends after a while."""
     table = NotingTable(clock=clock)
     for store in (CookieStore(NativeFormat(SECRET)), TableStore(table)):
         sessions = Sessions(store, key="_shop", clock=clock, device_bound=True)
@@ -210,7 +210,7 @@ def test_the_device_must_be_known(clock: FakeClock) -> None:
         visitor.does(["put", "n", 1], https=True)
         browser.keep(["_shop-device=x; path=/; secure"], https=True)
         if isinstance(store, TableStore):
-            # The session's own, the device's, and the note for the list.
+            # The session's own row, the device's, and the note for the list.
             assert len(table.inserted) == 3
             table.remove(table.inserted[1])
         clock.advance(MAX_AGE + timedelta(minutes=1))
@@ -227,7 +227,7 @@ def test_an_update_of_a_value_keeps_the_binding(clock: FakeClock) -> None:
     goes_on(visitor, clock)
 
 
-def test_what_a_session_of_nobody_has_left_is_not_bound(clock: FakeClock) -> None:
+def test_the_remains_of_a_logged_out_session_are_not_bound(clock: FakeClock) -> None:
     """A library logs a visitor out by removing its key."""
     for store in (CookieStore(NativeFormat(SECRET)), TableStore(MemoryTable(clock=clock))):
         sessions = Sessions(store, key="_shop", clock=clock, device_bound=True)
@@ -259,7 +259,7 @@ def test_what_a_session_of_nobody_has_left_is_not_bound(clock: FakeClock) -> Non
         ({"include_site": True}, "needs origin="),
     ],
 )
-def test_an_option_that_cannot_be_used_is_refused(options: dict[str, Any], words: str) -> None:
+def test_an_invalid_option_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         DeviceBound(**options)
 
@@ -282,13 +282,13 @@ def test_sessions_that_cannot_be_bound_are_refused(options: dict[str, Any], word
         Sessions(**{"store": "table", "key": "sid", "table": "x", "device_bound": True, **options}).prepare("sync")
 
 
-def test_a_store_of_somebody_else_is_refused() -> None:
+def test_a_third_party_store_is_refused() -> None:
     class Store:
         def get(self, cookie: str, *, key: str) -> None: ...
 
         put = delete = get
 
-    sessions = Sessions(Store(), key="sid", device_bound=True)  # type: ignore[arg-type]  # it is not complete
+    sessions = Sessions(Store(), key="sid", device_bound=True)  # type: ignore[arg-type]  # the class is incomplete
     with pytest.raises(ConfigurationError, match="not a Store"):
         sessions.prepare("sync")
 
@@ -314,7 +314,7 @@ def test_a_site_with_subdomains_is_bound_as_a_whole(clock: FakeClock) -> None:
 # Several sessions.
 
 
-def test_several_sessions_are_bound_each_by_itself(clock: FakeClock) -> None:
+def test_several_sessions_are_bound_separately(clock: FakeClock) -> None:
     shop = Sessions("table", key="shop", table="several-shop", clock=clock, device_bound=True)
     staff = Sessions("table", key="staff", table="several", clock=clock, device_bound=DeviceBound(path="/staff/device"))
     client = flask_mount.mount(shop, also=[staff])
@@ -329,14 +329,14 @@ def test_several_sessions_are_bound_each_by_itself(clock: FakeClock) -> None:
     assert {session.cookie for session in browser.sessions} == {"shop-bound", "staff-bound"}
 
 
-def test_two_of_them_cannot_have_the_same_path(clock: FakeClock) -> None:
+def test_two_bound_sessions_cannot_have_the_same_path(clock: FakeClock) -> None:
     shop, staff = (Sessions("table", key=key, table=f"same-{key}", device_bound=True) for key in ("shop", "staff"))
 
     with pytest.raises(ConfigurationError, match="two Sessions of one application use"):
         SessionGroup(shop, [staff], form="sync")
 
 
-# What stands around the endpoints.
+# Middleware around the endpoints.
 
 
 def test_flask_answers_for_sessions_besides_those_of_its_settings() -> None:
@@ -380,7 +380,7 @@ def _login(request: HttpRequest) -> HttpResponse:
 urlpatterns = [route("login", _login)]
 
 
-def test_djangos_check_for_csrf_stands_behind_them_too(clock: FakeClock) -> None:
+def test_the_endpoints_come_before_djangos_csrf_check_too(clock: FakeClock) -> None:
     settings: dict[str, Any] = {
         "ROOT_URLCONF": __name__,
         "MIDDLEWARE": ["holdall_django.SessionMiddleware", "django.middleware.csrf.CsrfViewMiddleware"],
@@ -400,7 +400,7 @@ def test_djangos_check_for_csrf_stands_behind_them_too(clock: FakeClock) -> None
 def test_django_finds_a_bound_session_by_its_key_and_a_websocket_does_not(
     store: str, clock: FakeClock, events: list[Event]
 ) -> None:
-    """Code on the server that has a session's key is no thief. One who opens a WebSocket by Channels may be."""
+    """Server code with a session's key is not a thief, but a visitor who opens a WebSocket through Channels may be."""
     sessions = Sessions(STORES[store](clock), key="_shop", clock=clock, device_bound=True, on_event=events.append)
     visitor, browser = owner_of(django_mount.mount(sessions), clock)
     visitor.does(["put", "n", 1], https=True)
@@ -412,7 +412,7 @@ def test_django_finds_a_bound_session_by_its_key_and_a_websocket_does_not(
         return await found.aexists(cookie), await found.aget("n")
 
     async def pass_on() -> tuple[Any, Any]:
-        # As Channels makes it, which gives it no other cookie. One is read by awaiting, the other is not.
+        # As Channels makes it, which passes it no other cookie. One read is async, and the other is not.
         return await SessionStore(cookie).aget("n"), SessionStore(cookie).get("n")
 
     with override_settings(HOLDALL={"sessions": sessions}):
@@ -442,7 +442,7 @@ def test_django_ends_a_bound_session_by_its_key(clock: FakeClock, events: list[E
     assert refused(events) == []
 
 
-def test_a_proxy_that_ends_tls_is_believed_where_the_framework_does(clock: FakeClock) -> None:
+def test_a_tls_proxy_is_trusted_if_the_framework_trusts_it(clock: FakeClock) -> None:
     sessions = Sessions("table", key="__Host-shop", table="proxy", clock=clock, device_bound=True)
     app = flask.Flask(__name__)
     Holdall(app, sessions)
@@ -452,7 +452,7 @@ def test_a_proxy_that_ends_tls_is_believed_where_the_framework_does(clock: FakeC
         flask.session["user_id"] = 7
         return ""
 
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_prefix=1)  # type: ignore[method-assign]  # as Flask's docs say
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_prefix=1)  # type: ignore[method-assign]  # as in Flask's documentation
     inner = wsgi_client(app)
 
     def by_proxy(request: Request) -> Response:
@@ -471,7 +471,7 @@ def test_a_proxy_that_ends_tls_is_believed_where_the_framework_does(clock: FakeC
     ]
 
 
-def test_the_options_of_holdall_are_enough(clock: FakeClock) -> None:
+def test_holdalls_own_options_are_enough(clock: FakeClock) -> None:
     app = flask.Flask(__name__)
     app.secret_key = SECRET
     Holdall(app, device_bound=True, clock=clock)
@@ -500,7 +500,7 @@ def _flask_within(sessions: Sessions) -> Any:
 
 
 @pytest.mark.parametrize("within", ["flask", "django"])
-def test_the_outer_of_two_adapters_answers(within: str, clock: FakeClock) -> None:
+def test_the_outer_of_two_adapters_responds(within: str, clock: FakeClock) -> None:
     sessions = Sessions("table", key="sid", table=f"nested-{within}", clock=clock, device_bound=True)
     with override_settings(HOLDALL={"sessions": sessions}, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"]):
         inner = _flask_within(sessions) if within == "flask" else WSGIHandler()
@@ -519,7 +519,7 @@ def test_the_outer_of_two_adapters_answers(within: str, clock: FakeClock) -> Non
     assert [status for _, status in browser.trips] == [200, 403, 200]
 
 
-def test_an_asgi_middleware_within_another_leaves_it_to_that(clock: FakeClock) -> None:
+def test_an_inner_asgi_middleware_leaves_it_to_the_outer_one(clock: FakeClock) -> None:
     sessions = Sessions("table", key="sid", table="nested-asgi", clock=clock, device_bound=True)
     seen: list[str] = []
 
@@ -546,7 +546,7 @@ class EmptyHandedTable(MemoryTable):
         super().remove(digest, tombstone=tombstone)
 
 
-def test_an_alarm_that_comes_after_the_session_s_end_ends_nothing(clock: FakeClock, events: list[Event]) -> None:
+def test_an_alarm_after_the_sessions_end_ends_nothing(clock: FakeClock, events: list[Event]) -> None:
     table = EmptyHandedTable(clock=clock)
     sessions = Sessions(TableStore(table), key="_shop", clock=clock, device_bound=True, on_event=events.append)
     _, browser = owner_of(flask_mount.mount(sessions), clock)
@@ -558,7 +558,7 @@ def test_an_alarm_that_comes_after_the_session_s_end_ends_nothing(clock: FakeClo
     assert "ended" not in [event.name for event in events]
 
 
-def test_the_browser_gives_up_where_each_proof_is_answered_with_another_challenge(clock: FakeClock) -> None:
+def test_the_browser_gives_up_if_each_proof_is_answered_with_another_challenge(clock: FakeClock) -> None:
     challenges = iter(range(100))
 
     def client(request: Request) -> Response:
@@ -583,7 +583,7 @@ class AwayTable(MemoryTable):
 
 
 @pytest.mark.parametrize("mount", [flask_mount.mount, fastapi_mount.mount], ids=["flask", "fastapi"])
-def test_a_table_that_is_away_ends_nothing(
+def test_a_table_that_is_down_ends_nothing(
     mount: Callable[[Sessions], Client], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = AwayTable(clock=clock)
@@ -598,13 +598,13 @@ def test_a_table_that_is_away_ends_nothing(
     goes_on(visitor, clock)
 
 
-def test_nothing_of_it_is_shown_in_a_repr() -> None:
+def test_no_repr_shows_a_secret_of_the_binding() -> None:
     request = EndpointRequest("POST", "/", "", "host", True, {"Cookie": "secret"}.get)
 
     assert repr(request) == "<EndpointRequest>"
 
 
-def test_every_rule_of_a_refresh_decides_something() -> None:
+def test_every_rule_of_a_refresh_has_an_effect() -> None:
     situations = [Refresh(found, bound, shown) for found in Found for bound in (True, False) for shown in Shown]
     first = {next(rule.name for rule in REFRESH_RULES if rule.applies(each)) for each in situations}
 

@@ -1,4 +1,4 @@
-"""Requests that meet a registration or a refresh: every order of the table's operations, and of the answers."""
+"""Requests concurrent with a registration or a refresh, in every order of the table's operations and the responses."""
 
 import asyncio
 import re
@@ -41,12 +41,12 @@ REGISTER = Act("register", lambda session: None)
 REGISTER_ANOTHER = Act("register another", lambda session: None)
 REFRESH = Act("refresh", lambda session: None)
 
-#: Of three at a time, those that are tried without ``HOLDALL_FULL=1``.
+#: The combinations of three that run without ``HOLDALL_FULL=1``.
 QUICK = ((REGISTER, WRITE, WRITE), (REGISTER, WRITE, LOGOUT), (REFRESH, RENEW, LOGOUT), (REFRESH, LOGOUT, LOGOUT))
 
 
 class DeviceRun(Run):
-    """One schedule of requests with the cookies of a logged-in visitor, bound or not."""
+    """One schedule of requests with a logged-in visitor's cookies, bound or not."""
 
     is_bound = False
 
@@ -125,7 +125,7 @@ class DeviceRun(Run):
         told = yield from backend.commit(state_of(session), now=self._seconds())
         return tuple(map(str, told.cookies))
 
-    # What is promised.
+    # Guarantees.
 
     async def check(self, order: Sequence[int]) -> None:
         browser = Browser(clock=self._clock)
@@ -137,7 +137,7 @@ class DeviceRun(Run):
                 told = dict(self._answered[number].headers).get("Secure-Session-Challenge", "")
                 challenge = (re.findall('"([^"]+)";id', told) or [challenge])[0]
         broken = await self._what_is_broken(browser, challenge)
-        if broken:  # pragma: no cover  # a promise is broken
+        if broken:  # pragma: no cover  # a guarantee is broken
             taken = "; ".join(f"{self._acts[number].name}: {step}" for number, step in self._trace)
             arrived = ", ".join(self._acts[number].name for number in order)
             msg = f"{broken}\n  at the table: {taken}\n  at the browser: {arrived}"
@@ -155,48 +155,48 @@ class DeviceRun(Run):
         old = await run_async(store.get(self._cookie, key=KEY))
         if any(
             "device_refused a wrong signature" in each for each in self._events
-        ):  # pragma: no cover  # a promise is broken
+        ):  # pragma: no cover  # a guarantee is broken
             return "an honest browser set off the alarm"
-        if len(registered) > 1:  # pragma: no cover  # a promise is broken
+        if len(registered) > 1:  # pragma: no cover  # a guarantee is broken
             return "two devices are bound"
         if any("ended" in each for each in self._events):
-            if not any(act.drops for act in self._acts):  # pragma: no cover  # a promise is broken
-                return "the session ended, and nobody asked for it"
-            # A write that comes after the logout begins a session of its own.
+            if not any(act.drops for act in self._acts):  # pragma: no cover  # a guarantee is broken
+                return "the session ended, although no request asked for it"
+            # A write after the logout begins a new session.
             if (now.stored is not None and BEFORE.keys() & now.stored.data.keys()) or binding_of(
                 old
-            ) is not None:  # pragma: no cover  # a promise is broken
-                return "what was ended came back"
+            ) is not None:  # pragma: no cover  # a guarantee is broken
+                return "the ended session came back"
             refreshed = await run_async(self._refresh(server, header, challenge))
             return "" if b'"continue": false' in refreshed.body else "the binding outlived its session"
-        if now.stored is None:  # pragma: no cover  # a promise is broken
+        if now.stored is None:  # pragma: no cover  # a guarantee is broken
             return "the browser has lost its session"
         for act, lost in zip(self._acts, self.lost, strict=True):
             if not lost and any(
                 now.stored.data.get(key) != value for key, value in act.puts.items()
-            ):  # pragma: no cover  # a promise is broken
-                return "a write is lost, and nothing said so"
-        if any(self.lost) and not any(act.ends for act in self._acts):  # pragma: no cover  # a promise is broken
-            return "a write was given up, though the session lives"
+            ):  # pragma: no cover  # a guarantee is broken
+                return "a write was lost and not reported"
+        if any(self.lost) and not any(act.ends for act in self._acts):  # pragma: no cover  # a guarantee is broken
+            return "a write was lost although the session is alive"
         if (binding_of(now.stored) is not None) != (
             self.is_bound or bool(registered)
-        ):  # pragma: no cover  # a promise is broken
-            return f"the session is bound or not, against what was answered: {statuses}"
+        ):  # pragma: no cover  # a guarantee is broken
+            return f"the session's binding contradicts the responses: {statuses}"
         if binding_of(now.stored) is None:
             return ""
         if self.is_bound and any(
             answer.status != 200 for answer in self._answered.values()
-        ):  # pragma: no cover  # a promise is broken
-            return f"a tab could not go on: {statuses}"
-        # A browser that was bound goes on, also when the grace is over and the bound cookie of this moment has gone.
+        ):  # pragma: no cover  # a guarantee is broken
+            return f"a tab could not continue: {statuses}"
+        # A bound browser can continue, even after the grace period and without the current bound cookie.
         listed = await run_async(store.list("7", keys=[KEY], current=None))
-        if [each.device_bound for each in listed] != [True]:  # pragma: no cover  # a promise is broken
+        if [each.device_bound for each in listed] != [True]:  # pragma: no cover  # a guarantee is broken
             return "the list does not show that it is bound"
         if self.is_bound:
             refreshed = await run_async(self._refresh(server, header, challenge))
             if (
                 refreshed.status != 200 or not refreshed.cookies or refreshed.cookies[0].value is None
-            ):  # pragma: no cover  # a promise is broken
+            ):  # pragma: no cover  # a guarantee is broken
                 return f"the next refresh fails with {refreshed.status}"
         self._clock.advance(_GRACE)
         try:
@@ -204,8 +204,8 @@ class DeviceRun(Run):
             without = await run_async(fetch(find(f"{KEY}={browser[KEY]}"), backend, now=self._seconds()))
         finally:
             self._clock.advance(-_GRACE)
-        if later.stored is None:  # pragma: no cover  # a promise is broken
-            return "the bound cookie does not count"
+        if later.stored is None:  # pragma: no cover  # a guarantee is broken
+            return "the bound cookie is not accepted"
         return "the session is served without its bound cookie" if without.stored is not None else ""
 
 
@@ -219,7 +219,7 @@ def meets(acts: Sequence[Act], kind: type[DeviceRun]) -> int:
 
 
 def sets_of(acts: list[Act], needed: list[Act]) -> list[Any]:
-    """Return two or three of *acts*, one of which at least is among those *needed*."""
+    """Return sets of two or three of *acts*, at least one of which is among those *needed*."""
     every = (several for size in (2, 3) for several in combinations_with_replacement(acts, size))
     chosen = (each for each in every if len(each) == 2 or FULL or each in QUICK)
     held = (each for each in chosen if any(act in needed for act in each))
@@ -229,10 +229,10 @@ def sets_of(acts: list[Act], needed: list[Act]) -> list[Any]:
 @pytest.mark.parametrize(
     "acts", sets_of([REGISTER, REGISTER_ANOTHER, WRITE, RENEW, LOGOUT], [REGISTER, REGISTER_ANOTHER])
 )
-def test_a_registration_is_right_in_every_order(acts: Sequence[Act]) -> None:
+def test_a_registration_is_correct_in_every_order(acts: Sequence[Act]) -> None:
     assert meets(acts, DeviceRun) > 1
 
 
 @pytest.mark.parametrize("acts", sets_of([REFRESH, WRITE, RENEW, LOGOUT], [REFRESH]))
-def test_a_refresh_is_right_in_every_order(acts: Sequence[Act]) -> None:
+def test_a_refresh_is_correct_in_every_order(acts: Sequence[Act]) -> None:
     assert meets(acts, BoundRun) > 1

@@ -1,4 +1,4 @@
-"""Proofs of a device's key: the good ones, and every way in which one can be bad."""
+"""Proofs of a device's key: valid ones, and every way in which one can be invalid."""
 
 import json
 import random
@@ -18,7 +18,7 @@ KEYS = {algorithm: SoftwareKey(algorithm) for algorithm in ("ES256", "RS256")}
 EC, RSA = KEYS.values()
 OTHER = SoftwareKey()
 
-#: No point of the curve: the square of y is not what this x makes of it.
+#: Not a point on the curve, because y does not match this x.
 OFF_CURVE = {"kty": "EC", "crv": "P-256", "x": to_text(bytes(31) + b"\5"), "y": to_text(bytes(31) + b"\1")}
 
 MUTANTS = sized(1000, 10_000)
@@ -37,7 +37,7 @@ def signed(key: SoftwareKey, header: bytes, payload: bytes) -> str:
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_a_registration_brings_its_key_and_a_refresh_is_signed_by_it(key: SoftwareKey) -> None:
+def test_a_registration_brings_its_key_and_a_refresh_is_signed_with_it(key: SoftwareKey) -> None:
     first = verify(key.proof("first", brings_key=True))
     assert isinstance(first, Proof)
     kept = DeviceKey.from_stored(str(first.key))
@@ -49,7 +49,7 @@ def test_a_registration_brings_its_key_and_a_refresh_is_signed_by_it(key: Softwa
     assert (kept.algorithm, kept.numbers) == (first.key.algorithm, first.key.numbers)
 
 
-def test_the_key_may_stand_in_the_payload_or_twice() -> None:
+def test_the_key_may_be_in_the_payload_or_twice() -> None:
     older = EC.proof("c", brings_key=False, jwk=EC.jwk)
     twice = EC.proof("c", brings_key=True, jwk=EC.jwk)
 
@@ -82,20 +82,20 @@ BAD_KEYS: dict[str, tuple[SoftwareKey, Any]] = {
 
 
 @pytest.mark.parametrize("name", BAD_KEYS)
-def test_a_key_that_cannot_be_used_is_refused(name: str) -> None:
+def test_an_unusable_key_is_refused(name: str) -> None:
     key, jwk = BAD_KEYS[name]
 
     assert verify(key.proof("c", brings_key=False, header={"jwk": jwk})) == Flaw("contains a key that cannot be used")
 
 
 @pytest.mark.parametrize("algorithm", ["none", "NONE", "HS256", "ES384", "PS256", "es256", None, 7, ["ES256"]])
-def test_no_other_algorithm_is_taken(algorithm: Any) -> None:
+def test_no_other_algorithm_is_accepted(algorithm: Any) -> None:
     found = verify(EC.proof("c", brings_key=True, header={"alg": algorithm}))
 
     assert found == Flaw("alg is neither ES256 nor RS256")
 
 
-def test_what_the_headers_say_must_be_right() -> None:
+def test_the_headers_must_be_correct() -> None:
     key = key_of(EC)
 
     assert verify(EC.proof("c", brings_key=True, header={"typ": "JWT"})) == Flaw("typ is not dbsc+jwt")
@@ -110,12 +110,12 @@ def test_what_the_headers_say_must_be_right() -> None:
 
 
 @pytest.mark.parametrize("jti", [None, 7, "\u20ac", "\ud800", ["c"]])
-def test_a_challenge_is_a_text(jti: Any) -> None:
+def test_a_challenge_must_be_text(jti: Any) -> None:
     assert verify(EC.proof("", brings_key=True, jti=jti)) == Flaw("jti is not a challenge")
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_a_wrong_signature_is_told_from_a_bad_proof(key: SoftwareKey) -> None:
+def test_a_wrong_signature_is_distinguished_from_a_malformed_proof(key: SoftwareKey) -> None:
     other = SoftwareKey(key.algorithm)
 
     assert verify(other.proof("c", brings_key=False), key_of(key)) == Flaw("the signature is wrong", forged=True)
@@ -132,7 +132,7 @@ def test_a_signature_of_zeros_or_of_another_size_is_wrong(signature: bytes) -> N
 
 
 def test_a_signature_in_the_other_encoding_is_wrong() -> None:
-    # Libraries make DER of it, which a JWT has not, and which would give one proof two texts.
+    # Libraries convert it to DER, which a JWT does not use, and which would give one proof two texts.
     message, _, last = EC.proof("c", brings_key=True).rpartition(".")
     raw = from_text(last) or b""
     der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
@@ -155,40 +155,40 @@ HEAD = json.dumps({"alg": "ES256", "typ": "dbsc+jwt", "jwk": EC.jwk}).encode()
         (HEAD, '{"jti": "c"}'.encode("utf-16")),
         (HEAD, b'{"jti": "c", "x": ' + b"[" * 1200 + b"]" * 1200 + b"}"),
     ],
-    # The key is another in each process, and the workers must have the same tests.
+    # The key differs in each process, and the workers must have the same tests.
     ids=["an array", "text", "cut off", "a name twice", "NaN", "no UTF-8", "UTF-16", "too deep"],
 )
-def test_it_is_made_of_two_json_objects_that_can_be_read_in_one_way(header: bytes, payload: bytes) -> None:
+def test_a_proof_consists_of_two_json_objects_that_can_be_read_in_only_one_way(header: bytes, payload: bytes) -> None:
     found = verify(signed(EC, header, payload))
 
-    # Newer Pythons read what is nested so deep, and it does no harm.
+    # Newer Pythons can read such deep nesting, and it does no harm.
     assert found == Flaw("not a JWT of JSON objects") or (b"[[" in payload and isinstance(found, Proof))
 
 
 @pytest.mark.parametrize(
     "token", ["", ".", "..", "...", "a.b", "a.b.c", "eyJ9.eyJ9", "\u20ac.\u20ac.\u20ac", "a" * 100]
 )
-def test_what_is_no_jwt_is_refused(token: str) -> None:
+def test_text_that_is_not_a_jwt_is_refused(token: str) -> None:
     assert isinstance(verify(token), Flaw)
     assert isinstance(verify(token, key_of(EC)), Flaw)
 
 
-def test_a_proof_of_four_parts_or_with_padding_is_no_jwt() -> None:
+def test_a_proof_with_four_parts_or_padding_is_not_a_jwt() -> None:
     token = EC.proof("c", brings_key=True)
 
     assert verify(f"{token}.AAAA") == Flaw("not a JWT")
     assert verify(f"{token}==") == Flaw("not a JWT")
 
 
-def test_an_oversized_proof_is_not_looked_at() -> None:
+def test_an_oversized_proof_is_not_parsed() -> None:
     token = EC.proof("c", brings_key=True, padding="x" * MAX_PROOF_BYTES)
 
     assert verify(token) == Flaw("longer than a proof can be")
 
 
 @pytest.mark.parametrize("registers", [True, False], ids=["registration", "refresh"])
-def test_no_mutated_proof_is_taken_and_none_raises(registers: bool) -> None:
-    """A registration's key may be mutated along with its signature, but not so that it fits."""
+def test_no_mutated_proof_is_accepted_or_raises(registers: bool) -> None:
+    """A mutation may change a registration's key along with its signature, but not so that they match."""
     dice, tokens, keys = random.Random(SEED), [], [key_of(each) for each in KEYS.values()]
     for key in KEYS.values():
         tokens += [key.proof(challenge, brings_key=registers) for challenge in ("c", "d" * 43)]
@@ -219,7 +219,7 @@ def test_no_mutated_proof_is_taken_and_none_raises(registers: bool) -> None:
 
 
 @given(st.text())
-def test_no_text_is_taken_and_none_raises(text: str) -> None:
+def test_no_text_is_accepted_or_raises(text: str) -> None:
     assert isinstance(verify(text), Flaw)
     found = header_text(text)
     assert found is None or isinstance(found, str)
@@ -240,11 +240,11 @@ def test_no_text_is_taken_and_none_raises(text: str) -> None:
         ('""', ""),
     ],
 )
-def test_a_header_holds_a_text_quoted_or_bare(value: str | None, text: str | None) -> None:
+def test_a_header_may_hold_a_quoted_or_bare_text(value: str | None, text: str | None) -> None:
     assert header_text(value) == text
 
 
-def test_no_value_shows_a_key_or_a_challenge() -> None:
+def test_no_repr_shows_a_key_or_a_challenge() -> None:
     proof = verify(EC.proof("secret-challenge", brings_key=True))
     assert isinstance(proof, Proof)
 

@@ -1,4 +1,4 @@
-"""A Django project as small as it can be and still have users, an admin and messages."""
+"""The smallest Django project that still has users, an admin and messages."""
 
 import os
 
@@ -6,5 +6,5 @@ import django
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.django_project.settings"
 django.setup()
-# The settings have been read. Another process that a test starts may have a project of its own.
+# The settings have been read by now. Another process that a test starts may have its own project.
 del os.environ["DJANGO_SETTINGS_MODULE"]

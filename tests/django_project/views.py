@@ -1,4 +1,4 @@
-"""The views of the conformance suite's application, and a few that use what Django has about sessions."""
+"""The views of the conformance suite's application, and some that use Django's own session features."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What tests of the adapter share: one view's answer to one request, with the settings of one test."""
+"""Helpers for the adapter's tests: one view's response to one request, with settings for one test."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -37,7 +37,7 @@ def configure() -> Iterator[Configure]:
 
 
 def requested(view: Callable[[HttpRequest], Any], client: Client | None = None, url: str = "/", **extra: Any) -> Any:
-    """Return the answer to a request that *view* takes."""
+    """Return the response to a request that *view* handles."""
 
     def adapted(request: HttpRequest, rest: str = "") -> HttpResponse:
         answer = view(request)

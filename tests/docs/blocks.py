@@ -1,4 +1,4 @@
-"""The Python blocks of a page, as they stand there."""
+"""Extract the Python blocks of a page."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ def python_blocks(page: str) -> list[tuple[int, str]]:
 
 
 def fenced(text: str, language: str) -> list[str]:
-    """Return what stands in each block of that *language* in *text*, a part of a page."""
+    """Return the blocks of that *language* in *text*, a part of a page."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 

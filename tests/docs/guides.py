@@ -1,4 +1,4 @@
-"""A guide's shop, as the blocks of its page make it up, and the visitors that come to it."""
+"""A guide's shop, built from the blocks of its page, and its visitors."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from holdall.testing import Browser, Client, Request, Response
 
 _TITLES = {"python": r"# (\S+)\n", "html": r"<!-- (\S+) -->\n"}
 
-# What sets an application up, and what serves it.
+# The commands that set an application up or serve it.
 _STARTS = re.compile(r"--listen=|--port |manage.py (?:migrate|createsuperuser)")
 
 
@@ -22,18 +22,18 @@ def text_of(page: str) -> str:
 
 
 def commands_of(page: str) -> list[str]:
-    """Return what *page* lets a shell run, line by line."""
+    """Return the shell commands of *page*, line by line."""
     return [line for block in fenced(text_of(page), "sh") for line in block.splitlines()]
 
 
 def smallest(page: str) -> Stage:
-    """Return the smallest application of *page*: what its first server serves, as far as the page has come by then."""
+    """Return the smallest application of *page*: the one that its first server serves, from the blocks up to there."""
     first = _starts(page)[0]
     return Stage(_files_of(page, text_of(page).partition(first)[0]), [first], {})
 
 
 def shop(page: str) -> Stage:
-    """Return the shop that *page* builds: what its last server serves."""
+    """Return the shop that *page* builds: the one that its last server serves."""
     return Stage(_files_of(page, text_of(page)), _starts(page)[1:], {})
 
 
@@ -47,7 +47,7 @@ def _files_of(page: str, text: str) -> dict[str, str]:
     for language, title in _TITLES.items():
         for source in fenced(text, language):
             named = re.match(title, source)
-            assert named is not None, f"a block of {page} belongs to no file:\n{source}"
+            assert named is not None, f"a block of {page} does not belong to a file:\n{source}"
             files[named[1]] = files.get(named[1], "") + source
     return pasted(files)
 
@@ -58,7 +58,7 @@ class Visitor:
 
     Args:
         page: The guide that built the shop.
-        name: What the browser calls itself.
+        name: The browser's User-Agent.
         origin: The shop's address.
     """
 
@@ -67,7 +67,7 @@ class Visitor:
         self._page = page
         self._headers = [("User-Agent", name), ("Origin", origin)]
         if page == "django.md":
-            # A form there brings the token that Django asks for from now on.
+            # From now on, a form sends the token that Django requires.
             self.sends("GET", "/login")
 
     def sends(self, method: str, path: str, body: bytes = b"", *headers: tuple[str, str]) -> Response:
@@ -79,17 +79,17 @@ class Visitor:
         return self.sends("POST", path)
 
     def sees(self, path: str) -> Any:
-        """Return what stands at *path*, which is JSON."""
+        """Return the JSON at *path*."""
         answer = self.sends("GET", path)
         assert answer.status == 200, answer
         return json.loads(answer.body)
 
     def is_known(self) -> bool:
-        """Say whether the shop takes this visitor for one who is logged in."""
+        """Return whether the shop considers this visitor logged in."""
         return self.sends("GET", "/devices").status == 200
 
     def logs_in(self, password: str = "lovelace") -> Response:
-        """Send what the shop's login asks for, and return the answer."""
+        """Send the data that the shop's login requires, and return the response."""
         if self._page == "fastapi.md":
             given = json.dumps({"name": "ada", "password": password}).encode()
             return self.sends("POST", "/login", given, ("Content-Type", "application/json"))

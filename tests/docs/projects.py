@@ -1,4 +1,4 @@
-"""A Django project as ``django-admin startproject`` makes it, with a page's blocks pasted in at the ends of files."""
+"""A Django project made by ``django-admin startproject``, with a page's blocks pasted at the ends of its files."""
 
 import subprocess
 import sys
@@ -19,14 +19,15 @@ def startproject(name: str = "shop") -> Mapping[str, str]:
         files = {
             path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in Path(folder).rglob("*.py")
         }
-    # Django 6.1 begins with a mailer for development, which `check --deploy` refuses: a project changes it by then.
+    # Django 6.1 begins with a mailer for development, which `check --deploy` refuses; a real project has changed it by
+    # then.
     settings = f"{name}/settings.py"
     files[settings] = files[settings].replace("mail.backends.console.", "mail.backends.smtp.")
     return files
 
 
 def pasted(blocks: Mapping[str, str]) -> dict[str, str]:
-    """Return *blocks* by the files that they make up; where one is a file of a project, that is there already."""
+    """Return *blocks* as files; a block for one of the project's files is appended to it."""
     if not any(name.startswith("shop/") for name in blocks):
         return dict(blocks)
     files = dict(startproject())

@@ -29,12 +29,12 @@ _PROGRAMS = {
 
 class Stage(NamedTuple):
     """
-    What a page says under one heading.
+    The content of a page under one heading.
 
     Attributes:
-        files: The source of each file by its name, those before the first heading included.
-        commands: What starts the applications, one line each.
-        locations: What nginx sends to which port, by path; ``"= "`` before a path means that alone.
+        files: The source of each file by name, including those before the first heading.
+        commands: The commands that start the applications.
+        locations: The port to which nginx sends each path; ``"= "`` before a path means exactly that path.
     """
 
     files: dict[str, str]
@@ -43,7 +43,7 @@ class Stage(NamedTuple):
 
 
 def stages(page: str) -> dict[str, Stage]:
-    """Return what *page*, a file of ``docs/recipes``, says under each heading."""
+    """Return the content of *page*, a file of ``docs/recipes``, under each heading."""
     text = (ROOT / "docs" / "recipes" / page).read_text(encoding="utf-8")
     shared, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
     return {section.partition("\n")[0]: _stage(shared, section) for section in sections}
@@ -60,14 +60,14 @@ def _stage(shared: str, section: str) -> Stage:
 
 @contextmanager
 def running(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Iterator[Client]:
-    """Start the applications of *stage* in *folder*, and give a client of the front."""
+    """Start the applications of *stage* in *folder*, and yield a client of the front server."""
     with started(stage, folder, environment) as ports:
         yield _front({said: http_client(port) for said, port in ports.items()}, stage.locations)
 
 
 @contextmanager
 def started(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, int]]:
-    """Start the applications of *stage* in *folder*, and give the port of each by that which its command says."""
+    """Start the applications of *stage* in *folder*, and yield the port of each by the port that its command names."""
     folder.mkdir()
     write(stage.files, folder)
     with ExitStack() as processes:
@@ -111,7 +111,7 @@ def _listens(port: int) -> bool:
 
 
 def _front(clients: Mapping[str, Client], locations: Mapping[str, str]) -> Client:
-    """Return what sends each request to the application that *locations* say, as nginx does."""
+    """Return a client that sends each request to the application named in *locations*, as nginx does."""
 
     def send(request: Request) -> Response:
         exact = f"= {request.path}"

@@ -1,4 +1,4 @@
-"""The adapters of ``docs/adapters.md`` are complete: the suite that the page shows passes with each of them."""
+"""Test that the adapters of ``docs/adapters.md`` are complete: the suite on that page passes with each of them."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What ``docs/checks.py`` finds in pages, and what it leaves alone."""
+"""Test the faults that ``docs/checks.py`` finds in pages, and the text that it accepts."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from docs import checks
 from docs.blocks import ROOT
 
 
-def test_a_word_to_avoid_is_shown_with_its_line_and_a_better_one() -> None:
+def test_a_word_to_avoid_is_shown_with_its_line_and_an_alternative() -> None:
     text = "It writes\nin order to read.\n\nWhoever reads it."
 
     assert list(checks.flagged(text, first=7)) == [
@@ -17,13 +17,13 @@ def test_a_word_to_avoid_is_shown_with_its_line_and_a_better_one() -> None:
     ]
 
 
-def test_code_may_say_anything() -> None:
+def test_code_may_use_any_word() -> None:
     text = "A name is `nobody`, or ``nobody``:\n```python\nnobody = 1\n```\n[see](nobody.md)"
 
     assert list(checks.flagged(text)) == []
 
 
-def test_a_session_id_is_written_with_capitals() -> None:
+def test_session_id_is_written_with_capitals() -> None:
     assert [word for _, word, _ in checks.flagged("The session ID, a session id.")] == ["session id"]
 
 
@@ -38,7 +38,7 @@ def test_pages_and_docstrings_are_read() -> None:
     } <= read
 
 
-def test_what_a_page_loads_from_another_host_is_found(tmp_path: Path) -> None:
+def test_a_load_from_another_host_is_found(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(
         '<script src="_static/own.js"></script><a href="https://a.example">read</a>'
         '<script async src="https://b.example/x.js"></script><link rel="stylesheet" href="//c.example/x.css">',
@@ -53,7 +53,7 @@ def test_what_a_page_loads_from_another_host_is_found(tmp_path: Path) -> None:
     ]
 
 
-def test_the_program_fails_if_the_site_loads_anything(
+def test_the_program_fails_if_the_site_loads_from_another_host(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "texts", lambda: iter(()))
@@ -65,7 +65,7 @@ def test_the_program_fails_if_the_site_loads_anything(
     assert capsys.readouterr().out == "index.html loads https://a.example/x.png\n"
 
 
-def test_the_program_fails_if_a_word_is_to_avoid(
+def test_the_program_fails_if_a_page_uses_a_word_to_avoid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "texts", lambda: iter([(ROOT / "README.md", 3, "utilize")]))

@@ -1,4 +1,4 @@
-"""The examples of the README and of the other pages run, and do what the page says."""
+"""Test that the examples of the README and the other pages run, and do what the page says."""
 
 import json
 import subprocess
@@ -38,14 +38,14 @@ PAGES = [
 
 
 def names_of(page: str) -> dict[str, Any]:
-    """Run the blocks of *page* in their order, and return what they define."""
+    """Run the blocks of *page* in order, and return the names that they define."""
     names: dict[str, Any] = {"__name__": "__main__"}
     if not page.endswith("README.md"):
-        # What a README shows is pasted as it is; the other pages leave to the reader where the secret comes from.
+        # A README's code is pasted as it is; the other pages leave the source of the secret to the reader.
         names["SECRET"] = SECRET
     for line, source in python_blocks(page):
         if source.startswith("# settings.py\n"):
-            # It goes to the end of a new project's.
+            # It goes at the end of a new project's settings.
             names |= {"INSTALLED_APPS": ["django.contrib.sessions"], "MIDDLEWARE": [SESSION_MIDDLEWARE]}
         exec(compiled(page, line, source), names)
     return names
@@ -79,7 +79,7 @@ def test_a_block_of_the_readme_is_a_whole_file(title: str, name: str, tmp_path: 
     assert (ran.stdout, ran.stderr) == ({"app": "Flask\n", "api": "FastAPI\n"}[name], "")
 
 
-def test_one_session_serves_all_three_frameworks_of_the_readme(tmp_path: Path) -> None:
+def test_the_readmes_three_frameworks_share_one_session(tmp_path: Path) -> None:
     names = names_of("README.md")
     visitor = Browser(wsgi_client(names["app"]))
     visitor.send(Request("POST", "/login/7"))
@@ -114,7 +114,7 @@ def test_one_session_serves_all_three_frameworks_of_the_readme(tmp_path: Path) -
     assert json.loads(in_django.stdout) == expected
 
 
-def test_the_session_of_the_tour_can_be_renewed_and_left() -> None:
+def test_the_tours_session_can_be_renewed_and_ended() -> None:
     names = names_of("docs/tour.md")
     sessions = names["sessions"]
     browser = Browser()
@@ -137,7 +137,7 @@ def test_the_session_of_the_tour_can_be_renewed_and_left() -> None:
     assert left == {}
 
 
-def test_the_listener_of_the_tour_hears_of_a_session() -> None:
+def test_the_tours_listener_receives_events() -> None:
     names = names_of("docs/tour.md")
     session = names["watched"].fetch()
     session["a"] = 1
@@ -147,7 +147,7 @@ def test_the_listener_of_the_tour_hears_of_a_session() -> None:
     assert names["seen"] == {"created": 1}
 
 
-def test_the_suite_of_the_tour_passes_from_five_lines(tmp_path: Path) -> None:
+def test_the_tours_five_line_suite_passes(tmp_path: Path) -> None:
     (tmp_path / "test_my_table.py").write_text(block_called("test_my_table.py", "docs/tour.md"), encoding="utf-8")
 
     ran = subprocess.run(
@@ -162,7 +162,7 @@ def test_the_suite_of_the_tour_passes_from_five_lines(tmp_path: Path) -> None:
     assert "passed" in ran.stdout
 
 
-def test_the_feed_of_fastapis_readme_is_for_our_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_feed_in_fastapis_readme_is_only_for_its_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("fastapi")
     from starlette.testclient import TestClient
     from starlette.websockets import WebSocketDisconnect

@@ -1,4 +1,4 @@
-"""``docs/formats.md``, the vectors and the code agree with each other."""
+"""Test that ``docs/formats.md``, the vectors and the code agree with each other."""
 
 import inspect
 import json
@@ -25,7 +25,7 @@ from holdall.serializers import _FROM_TAG, TaggedJSON
 from holdall.steps import run
 from holdall.stores import Changes, Write
 
-# The vectors' secret is published, and so refused anywhere else.
+# The vectors' secret is published, and therefore refused anywhere else.
 pytestmark = pytest.mark.filterwarnings("ignore::holdall.keys.WeakSecretWarning")
 
 PAGE = "docs/formats.md"
@@ -43,7 +43,7 @@ END = datetime(2026, 1, 8, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
-    """What the page's own code defines."""
+    """Return the names that the page's own code defines."""
     names: dict[str, Any] = {}
     for line, source in python_blocks(PAGE):
         exec(compiled(PAGE, line, source), names)
@@ -51,7 +51,7 @@ def described() -> dict[str, Any]:
 
 
 def drawing(*pieces: str) -> Callable[[int], bytes]:
-    """Return a source of randomness that gives these pieces and no more."""
+    """Return a source of randomness that yields these pieces and no more."""
     left = [bytes.fromhex(piece) for piece in pieces]
 
     def random(length: int) -> bytes:
@@ -100,34 +100,34 @@ by_row = pytest.mark.parametrize("vector", VECTORS["rows"], ids=[each["id"] for 
 
 
 @by_id
-def test_a_session_is_sealed_to_the_letter(vector: dict[str, Any]) -> None:
+def test_a_session_is_sealed_exactly_as_in_the_vector(vector: dict[str, Any]) -> None:
     assert native(vector).seal(record(vector), key=vector["cookie_name"]) == vector["cookie"]
 
 
 @by_cookie
-def test_a_cookie_opens_to_what_went_in(vector: dict[str, Any]) -> None:
+def test_a_cookie_opens_to_the_original_session(vector: dict[str, Any]) -> None:
     assert native(vector).open(vector["cookie"], key=vector["cookie_name"]) == record(vector)
 
 
 @by_cookie
-def test_the_page_reads_a_cookie_as_we_do(described: dict[str, Any], vector: dict[str, Any]) -> None:
+def test_the_page_reads_a_cookie_as_the_code_does(described: dict[str, Any], vector: dict[str, Any]) -> None:
     inside = tuple(vector[name] for name in ("created", "expires", "log_id", "generation", "lines", "data"))
 
     assert read_as_described(described, vector) == inside
 
 
 @by_fault
-def test_we_refuse_what_is_not_ours(vector: dict[str, Any]) -> None:
+def test_the_code_refuses_invalid_cookies(vector: dict[str, Any]) -> None:
     assert native(vector).open(vector["cookie"], key=vector["cookie_name"]) is None
 
 
 @by_fault
-def test_the_page_refuses_what_we_refuse(described: dict[str, Any], vector: dict[str, Any]) -> None:
+def test_the_page_refuses_the_same_cookies(described: dict[str, Any], vector: dict[str, Any]) -> None:
     assert read_as_described(described, vector) is None
 
 
 @by_row
-def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
+def test_a_row_is_written_exactly_as_in_the_vector(vector: dict[str, Any]) -> None:
     data = TaggedJSON().loads(vector["data"].encode())
     created, ends, app, principal = (vector[name] for name in ("created", "ends", "app", "principal"))
     table = MemoryTable(clock=lambda: datetime.fromtimestamp(created, UTC))
@@ -151,7 +151,7 @@ def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
 
 
 @by_row
-def test_the_page_reads_a_row_as_we_do(described: dict[str, Any], vector: dict[str, Any]) -> None:
+def test_the_page_reads_a_row_as_the_code_does(described: dict[str, Any], vector: dict[str, Any]) -> None:
     assert described["digest_of"](vector["cookie"]).hex() == vector["digest"]
     assert read_row(described, vector) == (vector["data"], vector["ends"])
 
@@ -170,7 +170,7 @@ def test_the_page_reads_a_row_as_we_do(described: dict[str, Any], vector: dict[s
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_the_page_refuses_a_row_that_is_not_in_its_place(
+def test_the_page_refuses_a_row_that_is_out_of_place(
     described: dict[str, Any], vector: dict[str, Any], change: dict[str, Any]
 ) -> None:
     assert read_row(described, {**vector, **change}) is None
@@ -207,12 +207,12 @@ def test_the_example_is_the_first_vector(described: dict[str, Any]) -> None:
     assert associated == token[:5] + b"holdall\0session\0\0_shop"
 
 
-#: What an application does not take from the other library.
+#: Settings of other libraries that an application does not need to copy.
 OURS = {"weak_secrets", "clock", "random"}
 
 
 @pytest.mark.parametrize("format", [PlugFormat, DynamoFormat, FlaskFormat, StarletteFormat, DjangoFormat])
-def test_the_page_says_what_each_option_of_a_foreign_format_stands_for(format: type[Any]) -> None:
+def test_the_page_says_what_each_option_of_a_foreign_format_corresponds_to(format: type[Any]) -> None:
     (section,) = re.findall(rf"^### .*: `{format.__name__}`\n(.*?)^###", TEXT, re.DOTALL | re.MULTILINE)
     _, _, options = section.partition("| option |")
 
@@ -221,7 +221,7 @@ def test_the_page_says_what_each_option_of_a_foreign_format_stands_for(format: t
     ]
 
 
-def test_the_times_stand_where_the_page_says() -> None:
+def test_the_times_are_where_the_page_says() -> None:
     places = re.findall(r"^\| (\d) \|", TEXT.partition("### The times in them")[2], re.MULTILINE)
     data = {"a": 1, "_holdall": "the application's"}
     sealed = PlugFormat("5Hx2kQ0vY8mJr1Wc" * 4, signing_salt="", serializer="json").seal(

@@ -1,4 +1,4 @@
-"""Each guide builds what it says: it is started as the page has it, behind a proxy, and visited from two browsers."""
+"""Test that each guide builds what it says: started as the page shows, behind a proxy, and visited by two browsers."""
 
 import json
 import os
@@ -23,13 +23,13 @@ from servers.proxy import tls_proxy
 from servers.tls import make_certificate
 from servers.web import http_client
 
-#: The guides, and what a machine needs for one that our tests can do without elsewhere.
+#: The guides, and what a machine needs for those with requirements that our other tests lack.
 GUIDES = {"flask.md": "flask_login", "fastapi.md": "fastapi.testclient", "django.md": "django"}
 
-#: Where the visitors come from: not from where the proxy is, on systems where every 127.x.y.z is this machine.
+#: The visitors' address: different from the proxy's, on systems where every 127.x.y.z is this machine.
 HOME = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 
-#: How a page's ``close_account`` is called from outside of requests.
+#: Calls a page's ``close_account`` from outside requests.
 CLOSE_ACCOUNT = "from jobs import close_account; print('ended', close_account('ada'))"
 
 
@@ -41,7 +41,7 @@ def page(request: pytest.FixtureRequest) -> str:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return what the guides want to have set, with databases in *folder*."""
+    """Return the environment variables that the guides require, with databases in *folder*."""
     return {
         "SHOP_SECRET": "9a4d17c0e8b35f62-d07c41e95ab8263f",
         "SHOP_SESSIONS": f"sqlite:///{folder / 'sessions.db'}",
@@ -52,10 +52,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 class Shop(NamedTuple):
     """
-    A shop that is open.
+    A running shop.
 
     Attributes:
-        client: Of the proxy before it.
+        client: A client of the proxy in front of it.
         origin: The proxy's address.
     """
 
@@ -68,7 +68,7 @@ class Shop(NamedTuple):
         return Visitor(self.client, self.page, name, self.origin)
 
     def runs(self, command: str, **variables: str) -> str:
-        """Let a shell run *command* in the shop's folder, and return what that says."""
+        """Run *command* in a shell in the shop's folder, and return its output."""
         programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         ran = subprocess.run(
             command,
@@ -92,20 +92,20 @@ def opened(page: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop
         yield Shop(page, folder, http_client(front, trust, source=HOME), f"https://localhost:{front}")
 
 
-def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
+def test_a_guides_shop_serves_its_visitors(opened: Shop) -> None:
     laptop, phone = opened.visitor("laptop"), opened.visitor("phone")
 
-    # Nobody is logged in, and there is a cart.
+    # An anonymous visitor has a cart.
     assert laptop.posts("/cart/hat").status == 200
     before = laptop.browser["__Host-shop"]
     assert laptop.sees("/cart") == {"cart": {"hat": 1}, "messages": ["Added hat"]}
 
-    # A wrong password opens nothing, even if it is no text that UTF-8 could hold.
+    # A wrong password opens nothing, even if it is text that UTF-8 cannot encode.
     for wrong in ("byron", "\ud800"):
         assert laptop.logs_in(wrong).status in (200, 401)  # Django shows its form again
         assert not laptop.is_known()
 
-    # A login changes the id and keeps the cart.
+    # A login changes the ID and keeps the cart.
     welcome = laptop.logs_in()
     (cookie,) = (line for line in welcome.all("Set-Cookie") if line.startswith("__Host-shop="))
     assert {"secure", "httponly", "samesite=lax", "path=/"} <= set(cookie.lower().split("; "))
@@ -113,16 +113,16 @@ def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
     assert laptop.browser["__Host-shop"] != before
     assert laptop.sees("/cart") == {"cart": {"hat": 1}, "messages": []}
 
-    # Of four coupons that are asked for at once there are three.
+    # Of four concurrent requests for a coupon, three succeed.
     with ThreadPoolExecutor() as threads:
         answers = list(threads.map(laptop.posts, ["/coupon"] * 4))
     assert sorted(answer.status for answer in answers) == [200, 200, 200, 409]
 
-    # What a body changes while it is sent is there for the next, for a new visitor too.
+    # A body's changes are visible to the next request, including those of a new visitor.
     reports = [phone.posts("/report").body for _ in range(2)]
     assert reports == [b"bought\nreport 1\n", b"bought\nreport 2\n"]
 
-    # A device is signed out from another, then all others are, then all of them from outside.
+    # A device is signed out from another, then all others, then all of them from outside.
     phone.logs_in()
     listed = {each["browser"]: each for each in laptop.sees("/devices")}
     assert {browser: each["here"] for browser, each in listed.items()} == {"laptop": True, "phone": False}
@@ -136,7 +136,7 @@ def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
     assert "ended 1\n" in opened.runs(f'python -c "{setup}{CLOSE_ACCOUNT}"', SHOP_COOKIE="__Host-shop")
     assert (laptop.is_known(), phone.is_known()) == (False, False)
 
-    # After a logout a copy of the cookie opens nothing.
+    # After a logout, a copy of the cookie opens nothing.
     laptop.logs_in()
     laptop.posts("/cart/scarf")
     copy = laptop.browser["__Host-shop"]
@@ -145,26 +145,26 @@ def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
     laptop.browser.keep([f"__Host-shop={copy}; path=/; secure"], https=True)
     assert not laptop.is_known()
 
-    # A page of another site can send nothing in its place.
+    # A page of another site cannot send anything on the visitor's behalf.
     if opened.page != "django.md":
         assert laptop.sends("POST", "/cart/hat", b"", ("Sec-Fetch-Site", "same-site")).status == 403
 
-    # The log tells of it, and names no session that lives.
+    # The log reports it, and names no live session.
     log = (opened.folder / "log").read_text()
     assert "revoked" in log
     assert copy not in log
 
 
-def test_the_tests_and_checks_of_a_guide_pass(opened: Shop) -> None:
+def test_a_guides_own_tests_and_checks_pass(opened: Shop) -> None:
     (tests,) = (line for line in commands_of(opened.page) if line.endswith(("pytest", "manage.py test")))
-    # Without the plugins that our own tests have brought, which take longer to load than these to run.
+    # Without the plugins of our own tests, which take longer to load than these take to run.
     said = opened.runs(tests, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert re.search(r"\b(?:6|10) passed|Ran 2 tests", said)
     for check in re.findall(r"^\* \[ \] `((?:python|flask) [^`]+)`", text_of(opened.page), re.MULTILINE):
         assert "COOKIE" not in opened.runs(check, SHOP_COOKIE="__Host-shop")
 
 
-def test_the_smallest_application_of_a_guide_counts_visits(page: str, tmp_path: Path) -> None:
+def test_a_guides_smallest_application_counts_visits(page: str, tmp_path: Path) -> None:
     with running(smallest(page), tmp_path / "hello", environment(tmp_path)) as client:
         browser = Browser(client)
         visits = [browser.send(Request("GET")).body for _ in range(2)]
@@ -176,14 +176,14 @@ def test_the_smallest_application_of_a_guide_counts_visits(page: str, tmp_path: 
     [("flask.md", b"Please try again in a moment."), ("fastapi.md", b"Service Unavailable")],
     indirect=["page"],
 )
-def test_where_the_table_is_away_the_shop_says_so(page: str, words: bytes, tmp_path: Path) -> None:
+def test_the_shop_reports_a_table_that_is_down(page: str, words: bytes, tmp_path: Path) -> None:
     away = {"SHOP_SESSIONS": f"redis://127.0.0.1:{free_port()}"}
     with running(shop(page), tmp_path / "shop", environment(tmp_path) | away) as client:
         answer = client(Request("POST", "/coupon"))
     assert (answer.status, answer.body) == (503, words)
 
 
-def test_what_a_guide_installs_is_ours(page: str) -> None:
+def test_a_guide_installs_our_packages(page: str) -> None:
     named = re.findall(r"pip install (holdall[\w-]*)", text_of(page))
     folders = re.findall(r"\./(packages/\w+)", text_of(page))
     assert named
@@ -192,14 +192,14 @@ def test_what_a_guide_installs_is_ours(page: str) -> None:
     assert all((ROOT / folder / "pyproject.toml").is_file() for folder in folders)
 
 
-#: How a program reaches the application of a guide that keeps two sessions, with what is mounted in it.
+#: How a program accesses the application of a guide that keeps two sessions, including the one mounted in it.
 STREETS = {
     "flask.md": "from street import app; client = wsgi_client(app)",
     "fastapi.md": "from street import app; client = asgi_client(app)",
     "django.md": "from django.core.wsgi import get_wsgi_application; client = wsgi_client(get_wsgi_application())",
 }
 
-#: Goes where it is sent, and says what it is told there and which cookies are kept.
+#: Makes the given visits, and prints the responses and the cookies that are kept.
 PASSER_BY = """
 import sys
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
@@ -221,7 +221,7 @@ print(*sorted(f"{{kept.name}} for {{kept.path}}" for kept in browser.jar if kept
 
 
 def passing_by(page: str, folder: Path, *visits: str, root: str = "", settings: str = "looks_settings") -> list[str]:
-    """Return the answers of the application of *page* that keeps two sessions, and the cookies that stay."""
+    """Return the responses of the two-session application of *page*, and the cookies that are kept."""
     write(shop(page).files, folder)
     ran = subprocess.run(
         [sys.executable, "-c", PASSER_BY.format(street=STREETS[page], page=page), root, *visits],
@@ -235,7 +235,7 @@ def passing_by(page: str, folder: Path, *visits: str, root: str = "", settings: 
     return ran.stdout.splitlines()
 
 
-def test_what_has_a_session_of_its_own_outlives_a_logout(page: str, tmp_path: Path) -> None:
+def test_a_separate_session_outlives_a_logout(page: str, tmp_path: Path) -> None:
     visits = ["POST /enter/ada", "POST /theme/dark", "GET /", "POST /leave", "GET /"]
 
     *_, before, _, after, cookies = passing_by(page, tmp_path, *visits)
@@ -245,7 +245,7 @@ def test_what_has_a_session_of_its_own_outlives_a_logout(page: str, tmp_path: Pa
     assert cookies == "_looks for /"
 
 
-def test_what_is_mounted_under_a_path_keeps_its_own(page: str, tmp_path: Path) -> None:
+def test_an_application_mounted_under_a_path_keeps_its_own(page: str, tmp_path: Path) -> None:
     if page == "django.md":
         visits = ["POST /desk/enter/ada", "POST /desk/theme/dark", "GET /desk/"]
         told = passing_by(page, tmp_path, *visits, root="/desk", settings="desk_settings")

@@ -1,4 +1,4 @@
-"""A page that installs us has a line for those who have a checkout, and one for those who have an index."""
+"""Test that a page that installs us has a line for users with a checkout, and one for users of an index."""
 
 import re
 
@@ -19,7 +19,7 @@ def test_the_pages_are_found() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_that_installs_us_says_how_from_a_checkout_and_from_an_index(page: str) -> None:
+def test_a_page_that_installs_us_covers_a_checkout_and_an_index(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
 
     paths = re.findall(r"\./packages/(\w+)", text)

@@ -1,4 +1,4 @@
-"""Links between the pages lead to a page that is there, and to a heading in it."""
+"""Test that links between the pages lead to an existing page, and to a heading in it."""
 
 import re
 from pathlib import Path
@@ -15,13 +15,13 @@ PAGES = sorted(
 
 
 def anchors(page: Path) -> set[str]:
-    """Return what a link may name in *page*: its headings, as GitHub writes them."""
+    """Return the link targets in *page*: its headings, as GitHub writes them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+def test_the_links_of_a_page_have_targets(page: str) -> None:
     lost = []
     for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         name, _, anchor = link.partition("#")

@@ -1,4 +1,4 @@
-"""What the pages say about Django works at the end of the files that ``django-admin startproject`` has just made."""
+"""Test that the pages' code for Django works at the end of the files that ``django-admin startproject`` creates."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SECRET = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 
 
 def runs(folder: Path, *arguments: str, **environment: str) -> str:
-    """Let this Python run *arguments* in *folder*, and return what that says."""
+    """Run this Python with *arguments* in *folder*, and return its output."""
     ran = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -69,7 +69,7 @@ print(json.dumps(said))
 
 
 @pytest.mark.parametrize("lines", LINES.values(), ids=LINES)
-def test_the_lines_of_a_readme_make_a_new_project_use_our_sessions(lines: list[str], tmp_path: Path) -> None:
+def test_the_readmes_lines_make_a_new_project_use_our_sessions(lines: list[str], tmp_path: Path) -> None:
     assert lines
     write(pasted({"shop/settings.py": "\n\n".join(lines)}), tmp_path)
 
@@ -77,7 +77,7 @@ def test_the_lines_of_a_readme_make_a_new_project_use_our_sessions(lines: list[s
     assert "no issues" in found
     runs(tmp_path, "manage.py", "migrate", "--verbosity=0")
     heard = runs(tmp_path, "manage.py", "shell", "--no-imports", "-c", VISIT)
-    # Django's own secret is one of a template, of which it is warned.
+    # The template's own secret causes a warning.
     said = json.loads(next(line for line in heard.splitlines() if line.startswith("{")))
 
     in_table = "'django'" in lines[-1] or '"django"' in lines[-1]
@@ -86,7 +86,7 @@ def test_the_lines_of_a_readme_make_a_new_project_use_our_sessions(lines: list[s
     )
 
 
-def test_the_views_of_the_readme_work_in_a_new_project(tmp_path: Path) -> None:
+def test_the_readmes_views_work_in_a_new_project(tmp_path: Path) -> None:
     urls = "import views\nurlpatterns += [path('add/<item>', views.add), path('cart', views.cart)]\n"
     (views,) = blocks(ADAPTER, "views.py")
     write(
@@ -118,7 +118,7 @@ print(asyncio.run(heard("https://localhost")), asyncio.run(heard("https://evil.e
 """
 
 
-def test_only_pages_of_the_shops_own_open_its_websockets(tmp_path: Path) -> None:
+def test_only_the_shops_own_pages_open_its_websockets(tmp_path: Path) -> None:
     pytest.importorskip("channels")
     write(shop("django.md").files, tmp_path)
     environment = {"SHOP_DATABASE": str(tmp_path / "shop.db"), "DJANGO_SETTINGS_MODULE": "shop.settings"}
@@ -129,7 +129,7 @@ def test_only_pages_of_the_shops_own_open_its_websockets(tmp_path: Path) -> None
     assert "['websocket.accept', 'websocket.send'] ['websocket.close']" in heard
 
 
-def test_a_guides_project_has_no_faults(tmp_path: Path) -> None:
+def test_a_guides_project_has_no_findings(tmp_path: Path) -> None:
     write(shop("django.md").files, tmp_path)
     environment = {"SHOP_DATABASE": str(tmp_path / "shop.db"), "SHOP_COOKIE": "__Host-shop"}
 

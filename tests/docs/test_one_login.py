@@ -1,4 +1,4 @@
-"""The recipe "One login for three frameworks", on real servers, in every direction."""
+"""Test the recipe "One login for three frameworks", on real servers, in every direction."""
 
 import json
 import re
@@ -20,9 +20,9 @@ FRAMEWORKS = ("django", "flask", "api")
 
 PASSWORD = "analytical-engine"
 MD5 = "django.contrib.auth.hashers.MD5PasswordHasher"
-# Of the user whom the page's own command makes.
+# The user that the page's own command creates.
 ADA = "1"
-# Of a user whom Django does not have.
+# A user that Django does not have.
 GRACE = "7"
 
 
@@ -36,7 +36,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         "SHOP_SESSIONS": f"sqlite:///{folder / 'sessions.db'}",
     }
     page = stages("one-login.md")["The applications"]
-    # Hashing a password takes longer than all the rest.
+    # Hashing a password takes longer than everything else.
     quick = {"shop/settings.py": f"{page.files['shop/settings.py']}\nPASSWORD_HASHERS = ['{MD5}']\n"}
     with running(page._replace(files={**page.files, **quick}), folder / "files", environment) as client:
         yield client
@@ -70,15 +70,15 @@ class Visitor:
         self.posts(f"/{framework}/logout{'/' if framework == 'django' else ''}")
 
     def is_seen(self) -> set[str | None]:
-        """Return whom each framework sees."""
+        """Return the user that each framework sees."""
         return {self.gets(f"/{framework}/who")["user"] for framework in FRAMEWORKS}
 
 
-def test_the_page_says_what_to_install() -> None:
+def test_the_page_lists_what_to_install() -> None:
     page = stages("one-login.md")
     files, commands = page["The applications"].files, page["The applications"].commands
     said = {word for line in page["What to install"].commands for word in line.partition("#")[0].split()[2:]}
-    # In a project's settings a package is named by text.
+    # In a project's settings, a package is named in a string.
     used = set(re.findall(r'^(?:from|import) (\w+)|"(holdall_\w+)', "\n".join(files.values()), re.MULTILINE))
     modules = {module or named for module, named in used} - stdlib_module_names - {Path(name).stem for name in files}
     programs = {command.split()[0].removesuffix("-serve") for command in commands if ".py " not in command}
@@ -98,7 +98,9 @@ def visitor(shop: Client) -> Visitor:
 
 @pytest.mark.parametrize("leaves", FRAMEWORKS)
 @pytest.mark.parametrize("comes", FRAMEWORKS)
-def test_a_login_here_is_one_there_and_so_is_a_logout(shop: Client, visitor: Visitor, comes: str, leaves: str) -> None:
+def test_a_login_or_logout_in_one_framework_takes_effect_in_all(
+    shop: Client, visitor: Visitor, comes: str, leaves: str
+) -> None:
     assert visitor.is_seen() == {None}
     visitor.logs_in(comes)
     cookie = visitor.browser["_shop"]
@@ -115,7 +117,7 @@ def test_a_login_here_is_one_there_and_so_is_a_logout(shop: Client, visitor: Vis
 
 @pytest.mark.parametrize("first", FRAMEWORKS)
 @pytest.mark.parametrize("second", ["flask", "api"])
-def test_who_logs_in_last_is_the_user(visitor: Visitor, first: str, second: str) -> None:
+def test_the_last_login_determines_the_user(visitor: Visitor, first: str, second: str) -> None:
     visitor.logs_in(first)
     assert visitor.is_seen() == {ADA}
 
@@ -132,7 +134,7 @@ def test_a_new_password_in_django_ends_all_other_sessions(shop: Client, visitor:
     others = [Visitor(shop) for _ in range(2)]
     for each in (visitor, *others):
         each.logs_in(comes)
-    # One has been to all of them, one only where it logged in.
+    # One visitor has been to all of them, and one only where they logged in.
     assert others[0].is_seen() == {ADA}
 
     new = {"new_password1": "difference-engine", "new_password2": "difference-engine"}
@@ -146,7 +148,7 @@ def test_a_new_password_in_django_ends_all_other_sessions(shop: Client, visitor:
 
 
 @pytest.mark.parametrize("comes", FRAMEWORKS)
-def test_a_device_that_is_signed_out_is_out_everywhere(shop: Client, visitor: Visitor, comes: str) -> None:
+def test_a_signed_out_device_is_signed_out_everywhere(shop: Client, visitor: Visitor, comes: str) -> None:
     lost = Visitor(shop)
     visitor.logs_in("api")
     lost.logs_in(comes)
@@ -160,7 +162,7 @@ def test_a_device_that_is_signed_out_is_out_everywhere(shop: Client, visitor: Vi
     assert handle not in [each["handle"] for each in visitor.gets("/api/devices")]
 
 
-def test_a_logout_holds_although_django_learns_of_the_login_meanwhile(shop: Client) -> None:
+def test_a_logout_counts_although_django_learns_of_the_login_at_the_same_time(shop: Client) -> None:
     for number in range(12):
         visitor = Visitor(shop)
         visitor.logs_in("flask")

@@ -1,4 +1,4 @@
-"""The permissions that docs/operations.md gives a user of Redis are enough."""
+"""Test that the permissions that docs/operations.md gives a Redis user are sufficient."""
 
 import re
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ def url(valkey: RedisServer) -> Iterator[str]:
 
 
 def used(url: str) -> tuple[int, int, int]:
-    """Do with sessions what needs a command of its own, and return how many were listed and ended."""
+    """Use sessions in every way that needs its own command, and return how many were listed and ended."""
     with Sessions(url, key="sid", secret_key_base=SECRET) as sessions:
         cookie = None
-        for _ in range(20):  # more than the index of a user lists at ease
+        for _ in range(20):  # more than a user's index lists in one step
             session = sessions.fetch()
             session["user_id"] = 7
             (cookie,) = sessions.commit(session).cookies
@@ -39,7 +39,7 @@ def used(url: str) -> tuple[int, int, int]:
         return listed, ended, sessions.revoke_all()
 
 
-def test_the_pages_user_can_do_what_sessions_need(url: str, valkey: RedisServer) -> None:
+def test_the_pages_user_can_do_everything_that_sessions_need(url: str, valkey: RedisServer) -> None:
     valkey.client.execute_command(*COMMAND.split())
 
     listed, ended, removed = used(url)
@@ -48,12 +48,12 @@ def test_the_pages_user_can_do_what_sessions_need(url: str, valkey: RedisServer)
     assert removed >= 1
 
 
-def test_it_could_not_without_one_of_them(url: str, valkey: RedisServer) -> None:
+def test_each_of_the_users_permissions_is_needed(url: str, valkey: RedisServer) -> None:
     valkey.client.execute_command(*COMMAND.replace(" +hset", "").split())
 
     with pytest.raises(StoreError):
         used(url)
 
 
-def test_all_other_keys_are_out_of_its_reach() -> None:
+def test_the_pages_user_cannot_access_other_keys() -> None:
     assert re.findall(r"~\S+", COMMAND) == ["~holdall:*"]

@@ -1,4 +1,4 @@
-"""A secret that is published on our pages, or in anything else we publish, is refused wherever it is used."""
+"""Test that a secret on our pages, or in anything else that we publish, is refused wherever it is used."""
 
 import re
 from pathlib import Path
@@ -9,10 +9,10 @@ from docs.blocks import ROOT
 from holdall import ConfigurationError, Sessions
 from holdall.keys import check_secret
 
-#: What we publish, besides the pages beside the code: all but what only our own tests and measurements run.
+#: Published files besides the pages next to the code: all except those that only our tests and measurements run.
 FOLDERS = ("docs", "demo", "examples", "packages")
 
-#: What may be a secret in a line that speaks of one: long enough for a format, in quotes or as code, and with a digit,
+#: A possible secret in a line that mentions one: long enough for a format, in quotes or as code, and with a digit,
 #: which names rarely have.
 LITERAL = re.compile(r"[\"'`](?=[^0-9\"'`]*[0-9])([A-Za-z0-9+/=_-]{16,})[\"'`]")
 SPEAKS_OF_ONE = re.compile(r"secret|Format\(", re.IGNORECASE)
@@ -33,7 +33,7 @@ LITERALS = sorted(
 )
 
 
-def test_the_pages_are_looked_through() -> None:
+def test_the_pages_are_searched() -> None:
     assert ("docs/formats.md", "c7f0e3a94b1d5826-0e9b7d42f6a8c135") in LITERALS
     assert {Path(path).parts[0] for path in published()} >= {"docs", "demo", "packages", "examples", "README.md"}
     assert literals('secret_key_base="e3b0c44298fc1c149afb"\nvisits = "e3b0c44298fc1c149afb-4"') == {
@@ -42,11 +42,11 @@ def test_the_pages_are_looked_through() -> None:
 
 
 @pytest.mark.parametrize(("path", "literal"), LITERALS)
-def test_a_literal_beside_the_word_is_no_secret_that_we_take(path: str, literal: str) -> None:
+def test_a_literal_next_to_the_word_is_not_an_accepted_secret(path: str, literal: str) -> None:
     with pytest.raises(ConfigurationError):
         check_secret(literal, name="secret_key_base", at_least=16)
 
 
-def test_the_secret_of_the_vectors_makes_no_sessions() -> None:
+def test_the_vectors_secret_makes_no_sessions() -> None:
     with pytest.raises(ConfigurationError, match="well-known"):
         Sessions("cookie", key="sid", secret_key_base="c7f0e3a94b1d5826-0e9b7d42f6a8c135")

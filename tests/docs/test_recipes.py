@@ -1,4 +1,4 @@
-"""Each recipe does what it says: a browser goes from the old application to the new one, and stays logged in."""
+"""Test that each recipe works: a browser goes from the old application to the new one, and stays logged in."""
 
 import json
 from base64 import b64decode
@@ -44,7 +44,7 @@ ENVIRONMENT = {
 
 @pytest.fixture
 def open_shop(tmp_path: Path) -> Any:
-    """Run the applications of a stage, and let a browser visit them."""
+    """Return a function that runs a stage's applications, and lets a browser visit them."""
     folders = (tmp_path / str(number) for number in range(9))
     files = {"SHOP_DATABASE": str(tmp_path / "shop.db"), "SHOP_SESSIONS": f"sqlite:///{tmp_path / 'sessions.db'}"}
 
@@ -59,14 +59,14 @@ def open_shop(tmp_path: Path) -> Any:
 def posts(browser: Browser, path: str) -> None:
     answer = browser.send(Request("POST", path))
     if answer.status == 403:
-        # Of Django's project, which gives out a token with its pages.
+        # The Django project's, which issues a token with its pages.
         browser.send(Request("GET", "/cart"))
         answer = browser.send(Request("POST", path, [("X-CSRFToken", browser["csrftoken"])]))
     assert answer.status == 200
 
 
 def sessions_in(browser: Browser) -> list[KeptCookie]:
-    """Return the cookies in *browser*, but for Django's of forms."""
+    """Return the cookies in *browser*, except for those of Django's forms."""
     return [cookie for cookie in browser.jar if cookie.name != "csrftoken"]
 
 
@@ -75,7 +75,7 @@ def sees(browser: Browser) -> Any:
 
 
 @pytest.mark.parametrize(("page", "before", "after"), MOVES, ids=[f"{page}: {after}" for page, _, after in MOVES])
-def test_who_logged_in_before_is_logged_in_after_and_has_all_they_had(
+def test_a_user_logged_in_before_stays_logged_in_with_all_data(
     page: str, before: str, after: str, open_shop: Any
 ) -> None:
     said, browser = stages(page), Browser()
@@ -90,7 +90,7 @@ def test_who_logged_in_before_is_logged_in_after_and_has_all_they_had(
         posts(shop, "/cart/pears")
         assert sees(shop) == {"user_id": 7, "cart": ["apples", "pears"]}
 
-    # Moved for good, and no cookie is left behind.
+    # Moved permanently, and no cookie is left behind.
     (cookie,) = sessions_in(browser)
     assert cookie.value != old[0].value
     with open_shop(said[before], browser) as shop:
@@ -98,7 +98,7 @@ def test_who_logged_in_before_is_logged_in_after_and_has_all_they_had(
 
 
 def visited_between_phoenix_and_python(open_shop: Any) -> bytes:
-    """Take a cookie of the real Plug to the page's application, and return the term in the one that comes back."""
+    """Send a cookie of the real Plug to the page's application, and return the term in the cookie that comes back."""
     browser = Browser()
     browser.keep([f"_shop_key={PHOENIX['cookie']}; path=/; HttpOnly; SameSite=Lax"])
     token = dict(PHOENIX["term"]["$map"])["user_token"]["$binary_b64"]
@@ -115,21 +115,21 @@ def visited_between_phoenix_and_python(open_shop: Any) -> bytes:
     return payload
 
 
-def test_who_logged_in_at_phoenix_is_logged_in_here_and_phoenix_reads_on(open_shop: Any) -> None:
+def test_a_user_logged_in_with_phoenix_is_logged_in_here_and_phoenix_can_read_the_result(open_shop: Any) -> None:
     payload = visited_between_phoenix_and_python(open_shop)
 
     expected = {**term_of(PHOENIX["term"]), "cart": ["apples"]}
     assert alike(etf.loads(payload), dict(sorted(expected.items())))
 
 
-def test_erlang_reads_what_phoenix_is_given(open_shop: Any, erlang: Callable[[bytes], bytes]) -> None:
+def test_erlang_reads_the_cookie_for_phoenix(open_shop: Any, erlang: Callable[[bytes], bytes]) -> None:
     payload = visited_between_phoenix_and_python(open_shop)
 
     assert etf.loads(erlang(payload)) == etf.loads(payload)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_python_block_is_a_file_of_an_application_or_runs_by_itself(
+def test_every_python_block_is_an_applications_file_or_runs_by_itself(
     page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_SECRET", ENVIRONMENT["SHOP_SECRET"])

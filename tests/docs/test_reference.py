@@ -1,4 +1,4 @@
-"""The reference names everything that is public."""
+"""Test that the reference names everything that is public."""
 
 import ast
 import re
@@ -16,15 +16,15 @@ from holdall.adapters import Exchange, SessionGroup
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
-#: What the page shows as code.
+#: Text that the page shows as code.
 NAMED = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", REFERENCE))))
 
-#: Modules that users import from, and what each needs; the site shows the same.
+#: Modules that users import from, and the packages that each needs; the site shows the same.
 MODULES = tomllib.loads((ROOT / "docs" / "public.toml").read_text(encoding="utf-8"))["modules"]
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_name_that_a_module_offers_is_named(module: str) -> None:
+def test_every_name_that_a_module_offers_is_mentioned(module: str) -> None:
     for needed in MODULES[module]:
         pytest.importorskip(needed)
 
@@ -48,19 +48,19 @@ def test_every_name_that_a_module_offers_is_named(module: str) -> None:
         Exchange,
     ],
 )
-def test_every_public_method_and_attribute_is_named(kind: type) -> None:
+def test_every_public_method_and_attribute_is_mentioned(kind: type) -> None:
     missing = {name for name in vars(kind) if not name.startswith("_")} - NAMED
 
     assert missing == set()
 
 
-def test_every_module_that_the_reference_tells_of_is_looked_at() -> None:
+def test_every_module_in_the_reference_is_checked() -> None:
     names = REFERENCE.partition("\n## Names\n")[2]
 
     assert set(re.findall(r"^\| `(holdall[\w.]*)`", names, re.MULTILINE)) <= MODULES.keys()
 
 
-def test_what_our_adapters_take_from_the_core_is_named() -> None:
+def test_the_cores_names_that_our_adapters_use_are_mentioned() -> None:
     taken = set()
     for path in ROOT.glob("packages/*_adapter/src/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""Every promise of docs/security.md names a test that is there."""
+"""Test that every guarantee of docs/security.md names an existing test."""
 
 import ast
 import re
@@ -20,12 +20,12 @@ def functions_of(path: str) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-def test_there_are_promises() -> None:
+def test_there_are_guarantees() -> None:
     assert len(PROMISES) >= 20
 
 
 @pytest.mark.parametrize(("promise", "named"), PROMISES)
-def test_a_promise_names_a_test_that_is_there(promise: str, named: str) -> None:
+def test_a_guarantee_names_an_existing_test(promise: str, named: str) -> None:
     path, _, name = named.strip("`").partition("::")
 
     assert name.startswith("test_")

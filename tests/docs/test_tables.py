@@ -1,4 +1,4 @@
-"""What the page on tables says of each verb and each state of a row is what a table does."""
+"""Test that the page on tables describes correctly what each verb does in each state of a row."""
 
 import re
 from datetime import timedelta
@@ -22,7 +22,7 @@ SAID = {
 
 
 class Place:
-    """A digest of a table in one of the states."""
+    """A digest in a table, in one of the states."""
 
     def __init__(self, state: str) -> None:
         self.clock = FakeClock()
@@ -49,7 +49,7 @@ class Place:
 
 
 def in_words(verb: str, answer: Any) -> str:
-    """Return how the page begins to say *answer*."""
+    """Return the beginning of the page's description of *answer*."""
     if verb == "find":
         return "listed" if answer else "not listed"
     if isinstance(answer, Row):

@@ -1,4 +1,4 @@
-"""What docs/troubleshooting.md quotes from logs and errors is what the code says."""
+"""Test that the log lines and errors quoted in docs/troubleshooting.md are those of the code."""
 
 import ast
 import re
@@ -12,12 +12,12 @@ from holdall._events import EventName
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
-#: The log lines of the table, by what stands in its first column.
+#: The log lines of the table, by the text in its first column.
 ROWS = re.findall(r"^\| `(.+?)` \|", PAGE, re.MULTILINE)
 SENTENCES = [row for row in ROWS if not row.startswith("session ")]
 EVENTS = [row for row in ROWS if row.startswith("session ")]
 
-#: What else the page quotes, from errors and warnings of ours.
+#: The other errors and warnings of ours that the page quotes.
 QUOTED = [
     "is Secure, but the framework says that its request came over http",
     "was sent without Secure, so anyone on the network can read and use it",
@@ -31,7 +31,7 @@ QUOTED = [
 
 @pytest.fixture(scope="module")
 def said() -> str:
-    """Return all text in the packages' code, one constant to a line."""
+    """Return all text in the packages' code, one constant per line."""
     return "\n".join(
         node.value
         for path in ROOT.glob("packages/*/src/**/*.py")
@@ -41,7 +41,7 @@ def said() -> str:
 
 
 @pytest.mark.parametrize("sentence", [*SENTENCES, *QUOTED])
-def test_the_code_says_what_the_page_quotes(sentence: str, said: str) -> None:
+def test_the_code_contains_what_the_page_quotes(sentence: str, said: str) -> None:
     assert sentence in PAGE
     assert all(part in said for part in sentence.split("…"))
 

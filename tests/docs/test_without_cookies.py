@@ -1,4 +1,4 @@
-"""The guide for clients without cookies: its application runs, and curl and its client do what the page shows."""
+"""Test the guide for clients without cookies: its application runs, and curl and the page's client work as shown."""
 
 import os
 import re
@@ -21,7 +21,7 @@ TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 
 @pytest.fixture(params=["sqlite", "cookie"])
 def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
-    """Start the page's application, with its sessions in a table or sealed, and give its port."""
+    """Start the page's application, with sessions in a table or encrypted in the header, and yield its port."""
     api = next(source for source in fenced(TEXT, "python") if source.startswith("# api.py"))
     (command,) = "".join(fenced(TEXT, "sh")).splitlines()
     environment = {
@@ -69,7 +69,7 @@ def test_the_client_of_the_page_keeps_its_session(port: int) -> None:
     assert client.send("GET", "/me") == {"user": None}
 
 
-def test_its_rule_is_that_of_the_suite() -> None:
+def test_the_clients_rule_is_the_same_as_in_the_suite() -> None:
     names: dict[str, Any] = {"__name__": "client"}
     for line, source in python_blocks(PAGE):
         if source.startswith("# client.py"):

@@ -9,7 +9,7 @@ SECRET = "6d0a9be2c7f1483595-e4b81f7c20d93a6b"
 
 @pytest.fixture(params=["cookie", "table"])
 def stored(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The options of ``Sessions`` for a store."""
+    """Return the options of ``Sessions`` for a store."""
     if request.param == "cookie":
         return {"store": "cookie", "secret_key_base": SECRET}
     return {"store": "table", "table": f"memory://{request.node.name}"}

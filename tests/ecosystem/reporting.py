@@ -1,8 +1,8 @@
 """
-An application that fails in every way it can, with Sentry's own reporter in its default setup.
+An application that fails in every possible way, with Sentry's own reporter in its default setup.
 
-Called with a framework's and a store's name, it prints one JSON object: how often the visitor's requests failed, what
-must not be in a report, and the reports.
+Called with the names of a framework and a store, it prints one JSON object: how often the visitor's requests failed,
+the text that must not be in a report, and the reports.
 """
 
 import json
@@ -33,7 +33,7 @@ class InMemory(Transport):
         SENT.append(envelope.serialize().decode(errors="replace"))
 
 
-# Each does one thing with a session, whose name Sentry does not filter, unlike "session".
+# Each uses a session in one way. Sentry does not filter the parameter's name, unlike "session".
 
 
 def keep(basket: Any) -> None:
@@ -174,7 +174,7 @@ CLIENTS: dict[str, Callable[[Sessions], Any]] = {
 
 
 def main(framework: str, store: str) -> None:
-    # Its integrations call what the frameworks have deprecated.
+    # Its integrations call functions that the frameworks have deprecated.
     warnings.simplefilter("ignore")
     sentry_sdk.init(dsn="https://key@sentry.invalid/1", transport=InMemory())
     file = Path(tempfile.mkdtemp()) / "sessions.db"
@@ -189,7 +189,7 @@ def main(framework: str, store: str) -> None:
         try:
             answer = browser.send(Request("POST", f"/{action}"))
             failed += answer.status >= 500 or answer.error is not None
-        except Exception:  # noqa: BLE001  # a body that breaks off is as good a failure
+        except Exception:  # noqa: BLE001  # a body that breaks off counts as a failure too
             failed += 1
         cookies.update(kept.value for kept in browser.jar)
 

@@ -1,4 +1,4 @@
-"""Authlib: the state of a login by OAuth waits in the session, in each framework, while the visitor is elsewhere."""
+"""Authlib: the state of an OAuth login stays in the session, in each framework, while the visitor is elsewhere."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -32,7 +32,7 @@ _CALLBACK = "http://www.shop.example/callback"
 
 
 class _Provider(BaseHTTPRequestHandler):
-    """Who knows the visitor: gives a token for the code that it has sent them back with."""
+    """The provider, which knows the visitor and exchanges a code for a token."""
 
     def do_POST(self) -> None:
         sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -48,7 +48,7 @@ class _Provider(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[dict[str, Any]]:
-    """The provider's metadata."""
+    """Return the provider's metadata."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Provider) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -140,14 +140,14 @@ def sent_to_the_provider(browser: Browser) -> dict[str, list[str]]:
     return parse_qs(urlsplit(response.all("Location")[0]).query)
 
 
-def test_who_comes_back_from_the_provider_is_known(browser: Browser) -> None:
+def test_a_visitor_who_returns_from_the_provider_is_known(browser: Browser) -> None:
     (state,) = sent_to_the_provider(browser)["state"]
     response = browser.send(Sent("GET", f"/callback?code=a%20code&state={state}"))
-    # The state has gone from the session.
+    # The state is no longer in the session.
     assert (response.status, json.loads(response.body)) == (200, ["token"]), response.error
 
 
-def test_a_state_that_the_session_does_not_hold_is_refused(browser: Browser) -> None:
+def test_a_state_that_is_not_in_the_session_is_refused(browser: Browser) -> None:
     sent_to_the_provider(browser)
     response = browser.send(Sent("GET", "/callback?code=a%20code&state=forged"))
     assert response.status == 500

@@ -1,4 +1,4 @@
-"""Django Channels: its ``SessionMiddleware`` finds a WebSocket's session by our engine."""
+"""Django Channels: its ``SessionMiddleware`` finds a WebSocket's session through our engine."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -26,7 +26,7 @@ def look(request: HttpRequest) -> HttpResponse:
 
 
 def consumer() -> Any:
-    # It reads Django's settings when it is imported.
+    # It reads Django's settings at import.
     from channels.generic.websocket import AsyncWebsocketConsumer
     from channels.sessions import SessionMiddlewareStack
 
@@ -69,7 +69,7 @@ def test_a_websocket_has_the_session_of_its_visitor() -> None:
         assert asyncio.run(talk("")) == ["hello nobody"]
 
 
-def test_the_name_of_a_session_opens_no_websocket(stored: dict[str, str]) -> None:
+def test_a_sessions_name_opens_no_websocket(stored: dict[str, str]) -> None:
     def name(request: HttpRequest) -> HttpResponse:
         return HttpResponse(request.session.session_key)
 

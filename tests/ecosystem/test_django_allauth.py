@@ -1,4 +1,4 @@
-"""django-allauth: its list of a user's sessions stores session keys, and its social logins look at the session anew."""
+"""django-allauth: its list of a user's sessions stores session keys, and its social logins read the session again."""
 
 import json
 import subprocess
@@ -134,7 +134,7 @@ def test_a_users_sessions_are_listed_and_ended(store: str) -> None:
     }
 
 
-def test_with_sessions_in_cookies_nothing_that_is_stored_opens_one() -> None:
+def test_with_sessions_in_cookies_stored_keys_open_nothing() -> None:
     said = ran(DEVICES, "cookie")
 
     assert (said["stored"], said["credentials"], said["opened"]) == ([40, 40], [], ["", ""])

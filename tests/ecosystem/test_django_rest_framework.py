@@ -1,4 +1,4 @@
-"""Django REST framework: ``SessionAuthentication`` finds the user in Django's session, and asks for the CSRF token."""
+"""Django REST framework: ``SessionAuthentication`` finds the user in Django's session, and requires the CSRF token."""
 
 import tests.django_project  # sets Django up
 
@@ -24,7 +24,7 @@ __all__ = ["environment"]
 
 
 def view(request: HttpRequest) -> HttpResponse:
-    # It reads Django's settings when it is imported.
+    # It reads Django's settings at import.
     from rest_framework.authentication import SessionAuthentication
     from rest_framework.decorators import api_view, authentication_classes, permission_classes
     from rest_framework.permissions import IsAuthenticated
@@ -49,7 +49,7 @@ def client(stored: dict[str, str]) -> Iterator[Client]:
         user.delete()
 
 
-def test_a_user_of_the_session_is_let_in(client: Client) -> None:
+def test_a_user_in_the_session_is_accepted(client: Client) -> None:
     assert client.get("/").status_code == 403
     client.login(username="ada", password="analytical")
     assert client.get("/").json() == {"user": "ada"}
@@ -57,7 +57,7 @@ def test_a_user_of_the_session_is_let_in(client: Client) -> None:
     assert client.get("/").status_code == 403
 
 
-def test_a_user_who_logged_in_through_another_framework_is_let_in(client: Client) -> None:
+def test_a_user_who_logged_in_through_another_framework_is_accepted(client: Client) -> None:
     ours = [each.replace("django.contrib.auth.middleware", "holdall_django.auth") for each in settings.MIDDLEWARE]
     with override_settings(MIDDLEWARE=ours):
         session = configured_sessions().fetch()

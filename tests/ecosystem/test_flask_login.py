@@ -1,4 +1,4 @@
-"""Flask-Login: who is logged in is kept in the session, and how closely it is watched is a matter of modes."""
+"""Flask-Login: it keeps the user in the session, and protects the session in one of its modes."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from holdall_flask import Holdall
 
 flask_login = pytest.importorskip("flask_login")
 
-# Its own cookie's time is made by a call that Python is to give up.
+# It computes its own cookie's expiry with a call that Python has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 _AT_HOME = {"User-Agent": "a browser at home"}
@@ -26,7 +26,7 @@ class User(flask_login.UserMixin):
 @pytest.fixture
 def app(stored: dict[str, str]) -> flask.Flask:
     app = flask.Flask(__name__)
-    # Flask-Login signs its own cookie, that of "remember me".
+    # Flask-Login signs its own "remember me" cookie.
     app.secret_key = "8f7d02c6e1b94a35-5c30e97bd1f2a864"
     Holdall(app, Sessions(**stored, key="sid", principal_key="_user_id"))
     manager = flask_login.LoginManager(app)
@@ -74,7 +74,7 @@ def client(app: flask.Flask) -> FlaskClient:
     return app.test_client()
 
 
-# A session in its cookie has several names for it, which take turns.
+# A session in a cookie alternates between several names.
 _NAMES = tuple(f"sid{suffix}" for suffix in SUFFIXES)
 
 
@@ -118,7 +118,7 @@ def test_a_login_and_a_logout_change_the_id(client: FlaskClient) -> None:
         ("strong", {"is_in": False, "is_fresh": False, "cart": ["hat"]}),
     ],
 )
-def test_a_session_that_turns_up_elsewhere_is_treated_by_the_mode(
+def test_a_session_that_turns_up_elsewhere_is_treated_according_to_the_mode(
     app: flask.Flask, client: FlaskClient, mode: str | None, expected: dict[str, Any]
 ) -> None:
     app.login_manager.session_protection = mode
@@ -130,7 +130,7 @@ def test_a_session_that_turns_up_elsewhere_is_treated_by_the_mode(
 
 
 @pytest.mark.parametrize("mode", [None, "basic", "strong"])
-def test_who_is_remembered_is_in_again_without_a_session_but_not_fresh(
+def test_a_remembered_user_is_logged_in_without_a_session_but_not_fresh(
     app: flask.Flask, client: FlaskClient, mode: str | None
 ) -> None:
     app.login_manager.session_protection = mode
@@ -143,7 +143,7 @@ def test_who_is_remembered_is_in_again_without_a_session_but_not_fresh(
     assert look(client)["is_in"] is False
 
 
-def test_who_is_not_remembered_is_out_without_a_session(client: FlaskClient) -> None:
+def test_a_user_who_is_not_remembered_is_logged_out_without_a_session(client: FlaskClient) -> None:
     client.get("/login", headers=_AT_HOME)
     lose_session(client)
     assert look(client)["is_in"] is False

@@ -1,4 +1,4 @@
-"""Our manager of Flask-Login's: a visitor who logged in through another framework is its user."""
+"""Our Flask-Login manager: a visitor who logged in through another framework is its user."""
 
 import importlib
 import sys
@@ -16,7 +16,7 @@ from holdall_flask import Holdall
 
 flask_login = pytest.importorskip("flask_login")
 
-# Its own cookie's time is made by a call that Python is to give up.
+# It computes its own cookie's expiry with a call that Python has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 _AT_HOME = {"User-Agent": "a browser at home"}
@@ -88,7 +88,7 @@ def client(app: flask.Flask) -> FlaskClient:
     return app.test_client()
 
 
-# A session in its cookie has several names for it, which take turns.
+# A session in a cookie alternates between several names.
 _NAMES = tuple(f"sid{suffix}" for suffix in SUFFIXES)
 
 
@@ -103,7 +103,7 @@ def lose_session(client: FlaskClient) -> None:
 
 
 def elsewhere(sessions: Sessions, client: FlaskClient, act: Any) -> None:
-    """Let another framework's request do *act* with the session in the client's cookie."""
+    """Run *act* in another framework's request with the session in the client's cookie."""
     session = sessions.fetch("; ".join(map("=".join, held(client).items())))
     act(session)
     for each in sessions.commit(session).cookies:
@@ -128,7 +128,7 @@ def status(client: FlaskClient, path: str) -> int:
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_a_login_elsewhere_is_one_here(sessions: Sessions, trusted: bool) -> None:
+def test_a_login_elsewhere_is_a_login_here(sessions: Sessions, trusted: bool) -> None:
     client = make_app(sessions, trust_other_logins=trusted).test_client()
     elsewhere(sessions, client, log_in)
 
@@ -140,14 +140,14 @@ def test_a_login_elsewhere_is_one_here(sessions: Sessions, trusted: bool) -> Non
     assert seen["data"]["cart"] == ["hat"]
 
 
-def test_a_login_elsewhere_is_fresh_when_it_was_confirmed_here(sessions: Sessions, client: FlaskClient) -> None:
+def test_a_login_elsewhere_is_fresh_once_it_is_confirmed_here(sessions: Sessions, client: FlaskClient) -> None:
     elsewhere(sessions, client, log_in)
     assert status(client, "/fresh") == 401
     client.get("/confirm", headers=_AT_HOME)
     assert status(client, "/fresh") == 200
 
 
-def test_a_login_here_is_one_elsewhere_and_stays_fresh(sessions: Sessions, client: FlaskClient) -> None:
+def test_a_login_here_is_a_login_elsewhere_and_stays_fresh(sessions: Sessions, client: FlaskClient) -> None:
     client.get("/login/7", headers=_AT_HOME)
     seen = []
     elsewhere(sessions, client, lambda session: seen.append(session.principal))
@@ -174,9 +174,7 @@ def test_a_logout_here_ends_the_session_elsewhere(
     assert bool(query) is ("_flashes" in client.get("/").json["data"])
 
 
-def test_a_logout_elsewhere_ends_the_login_here_and_what_was_remembered(
-    sessions: Sessions, client: FlaskClient
-) -> None:
+def test_a_logout_elsewhere_ends_the_login_here_and_remember_me(sessions: Sessions, client: FlaskClient) -> None:
     client.get("/login/7?remember=1", headers=_AT_HOME)
     assert client.get_cookie("remember_token")
     elsewhere(sessions, client, lambda session: session.logout())
@@ -185,7 +183,7 @@ def test_a_logout_elsewhere_ends_the_login_here_and_what_was_remembered(
     assert user(client) is None
 
 
-def test_a_logout_here_deletes_what_was_remembered(sessions: Sessions, client: FlaskClient) -> None:
+def test_a_logout_here_ends_remember_me(sessions: Sessions, client: FlaskClient) -> None:
     client.get("/login/7?remember=1", headers=_AT_HOME)
     client.get("/logout", headers=_AT_HOME)
 
@@ -193,7 +191,7 @@ def test_a_logout_here_deletes_what_was_remembered(sessions: Sessions, client: F
     assert user(client) is None
 
 
-def test_another_user_replaces_the_one_of_the_other_framework(sessions: Sessions, client: FlaskClient) -> None:
+def test_another_user_replaces_the_other_frameworks_user(sessions: Sessions, client: FlaskClient) -> None:
     elsewhere(sessions, client, log_in)
     assert user(client) == "7"
     client.get("/login/8", headers=_AT_HOME)
@@ -205,7 +203,7 @@ def test_another_user_replaces_the_one_of_the_other_framework(sessions: Sessions
     assert user(client) == "7"
 
 
-def test_what_is_remembered_is_a_login_elsewhere_and_not_fresh(sessions: Sessions, client: FlaskClient) -> None:
+def test_a_remembered_login_is_a_login_elsewhere_and_not_fresh(sessions: Sessions, client: FlaskClient) -> None:
     client.get("/login/7?remember=1", headers=_AT_HOME)
     lose_session(client)
     seen = client.get("/", headers=_AT_HOME).json
@@ -216,7 +214,9 @@ def test_what_is_remembered_is_a_login_elsewhere_and_not_fresh(sessions: Session
     assert principals == ["7"]
 
 
-def test_a_remembered_user_whom_the_loader_refuses_is_nobody_elsewhere(sessions: Sessions, client: FlaskClient) -> None:
+def test_a_remembered_user_refused_by_the_loader_is_anonymous_elsewhere(
+    sessions: Sessions, client: FlaskClient
+) -> None:
     client.get("/login/9?remember=1", headers=_AT_HOME)
     lose_session(client)
     assert user(client) is None
@@ -246,7 +246,7 @@ def test_the_protection_begins_where_flask_login_first_sees_the_session(
     assert seen == [expected[0]]
 
 
-def test_without_our_sessions_it_says_so() -> None:
+def test_without_our_sessions_it_raises_an_explanation() -> None:
     from holdall_flask.login import LoginManager
 
     app = flask.Flask(__name__)
@@ -260,7 +260,7 @@ def test_without_our_sessions_it_says_so() -> None:
         client.get("/")
 
 
-def test_flask_login_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_flask_login_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flask_login", None)
     monkeypatch.delitem(sys.modules, "holdall_flask.login", raising=False)
 
@@ -269,7 +269,7 @@ def test_flask_login_is_asked_for_where_it_is_missing(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("again", ["/login/7", "/confirm"])
-def test_who_logs_in_again_has_just_been_authenticated(stored: dict[str, str], again: str) -> None:
+def test_a_repeated_login_counts_as_an_authentication(stored: dict[str, str], again: str) -> None:
     clock = FakeClock()
     sessions = Sessions(**stored, key="sid", record_login=True, clock=clock)  # type: ignore[arg-type]  # a dict of text
     client = make_app(sessions).test_client()

@@ -1,4 +1,4 @@
-"""Flask-WTF: the token against forged requests is kept in the session."""
+"""Flask-WTF: it keeps the CSRF token in the session."""
 
 import re
 
@@ -40,10 +40,10 @@ def token_of(client: FlaskClient) -> str:
     return re.search(r'value="([^"]+)"', client.get("/").text)[1]
 
 
-def test_a_form_with_its_token_is_taken(client: FlaskClient) -> None:
+def test_a_form_with_its_token_is_accepted(client: FlaskClient) -> None:
     token = token_of(client)
     assert client.post("/", data={"csrf_token": token, "text": "hello"}).text == "kept"
-    # And the one in a page that was opened before it, or is in another tab.
+    # So is one in a page that was opened earlier, or in another tab.
     assert client.post("/", data={"csrf_token": token, "text": "hello"}).text == "kept"
 
 
@@ -53,7 +53,7 @@ def test_a_form_without_it_is_refused(client: FlaskClient, data: dict[str, str])
     assert client.post("/", data=data).status_code == 400
 
 
-def test_a_token_of_another_session_is_refused(client: FlaskClient) -> None:
+def test_another_sessions_token_is_refused(client: FlaskClient) -> None:
     token = token_of(client.application.test_client())
     token_of(client)
     assert client.post("/", data={"csrf_token": token}).status_code == 400

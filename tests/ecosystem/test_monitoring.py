@@ -1,4 +1,4 @@
-"""Events in logs, metrics and traces, by the examples of ``docs/monitoring.md``."""
+"""Events in logs, metrics and traces, with the examples of ``docs/monitoring.md``."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ PAGE = "docs/monitoring.md"
 
 @pytest.fixture(scope="module")
 def names() -> dict[str, Any]:
-    """What the page's blocks define. A counter can be registered once in a process."""
+    """Return the names that the page's blocks define. A counter can be registered once in a process."""
     defined: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SHOP_SECRET", "9a4d17c0e8b35f62-d07c41e95ab8263f")
@@ -47,7 +47,7 @@ def test_prometheus_counts_the_events(names: dict[str, Any]) -> None:
     assert 'session_events_total{cookie="_shop",event="rejected"} 1.0' in text
 
 
-def test_opentelemetry_notes_the_events_with_the_requests_span(names: dict[str, Any]) -> None:
+def test_opentelemetry_adds_the_events_to_the_requests_span(names: dict[str, Any]) -> None:
     exporter = in_memory.InMemorySpanExporter()
     provider = sdk.TracerProvider()
     provider.add_span_processor(export.SimpleSpanProcessor(exporter))

@@ -1,4 +1,4 @@
-"""Sentry: what it reports with its default options, in which it sends the local variables of every call that failed."""
+"""Sentry: its reports with default options, which include the local variables of every failed call."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).with_name("reporting.py")
 @pytest.mark.parametrize("store", ["table", "cookie"])
 @pytest.mark.parametrize("framework", ["flask", "fastapi", "django"])
 def test_no_report_holds_an_id_a_cookie_or_data(framework: str, store: str) -> None:
-    # Its integrations alter the frameworks, so it gets a process of its own.
+    # Its integrations patch the frameworks, so it gets its own process.
     command = [sys.executable, str(PROGRAM), framework, store]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     sent = result["sent"]

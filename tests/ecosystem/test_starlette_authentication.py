@@ -54,7 +54,7 @@ def app(sessions: Sessions) -> FastAPI:
 
 
 @pytest.mark.parametrize(("path", "refusal"), [("/starlette", 403), ("/fastapi", 401)])
-def test_a_user_of_the_session_is_let_in(app: FastAPI, path: str, refusal: int) -> None:
+def test_a_user_in_the_session_is_accepted(app: FastAPI, path: str, refusal: int) -> None:
     client = TestClient(app)
     assert client.get(path).status_code == refusal
     client.get("/login/ada")

@@ -1,4 +1,4 @@
-"""A session to seal."""
+"""A record to seal."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

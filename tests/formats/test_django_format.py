@@ -1,4 +1,4 @@
-"""Django's signed cookies: Django itself says what is right, in both directions."""
+"""Django's signed cookies, compared with Django itself in both directions."""
 
 import json
 import math
@@ -41,7 +41,7 @@ def django_dumps(data: dict[str, Any], oracle: TimestampSigner = ORACLE) -> str:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(json_sessions())
-def test_djangos_sessions_are_read_and_ours_django_reads(data: dict[str, Any]) -> None:
+def test_we_read_djangos_sessions_and_django_reads_ours(data: dict[str, Any]) -> None:
     theirs, ours = django_dumps(data), FORMAT.seal(record(data, expires=NEVER), key="sessionid")
     opened = FORMAT.open(theirs, key="sessionid")
 
@@ -75,7 +75,7 @@ print(json.dumps([read, session.session_key]))
 
 
 def engine(secret: str, fallbacks: list[str], cookie: str | None) -> Any:
-    """Return what Django's own engine reads from a cookie, and what it makes of it."""
+    """Return the data that Django's own engine reads from a cookie, and the cookie that it writes."""
     asked = json.dumps([secret, fallbacks, cookie])
     answer = subprocess.run([sys.executable, "-c", ENGINE], input=asked, capture_output=True, text=True, check=True)
     return json.loads(answer.stdout)
@@ -97,7 +97,7 @@ def test_a_session_goes_from_djangos_engine_to_us_and_back() -> None:
     assert (back.created, back.log_id) == (opened.created, opened.log_id)
 
 
-def test_another_salt_is_another_use() -> None:
+def test_another_salt_is_for_another_purpose() -> None:
     oracle = TimestampSigner(key=SECRET, salt="of our own", fallback_keys=[])
     cookie = django_dumps({"a": 1}, oracle)
 
@@ -111,7 +111,7 @@ def test_another_salt_is_another_use() -> None:
     "value",
     [(1, 2), {1: 2}, {True: {None: (1.5,)}}, {1: 2, "1": 3}, "\ud800\udc00", Size.LARGE, {"a": {0.5: math.nan}}],
 )
-def test_what_django_alters_is_altered_for_django_and_exact_for_us(value: Any) -> None:
+def test_values_that_django_converts_are_converted_for_django_and_exact_for_us(value: Any) -> None:
     cookie = FORMAT.seal(record({"a": [value], "plain": 1}, expires=NEVER), key="sessionid")
 
     theirs = django_loads(cookie)
@@ -125,6 +125,6 @@ def test_what_django_alters_is_altered_for_django_and_exact_for_us(value: Any) -
 
 
 @pytest.mark.parametrize("value", [b"a", {1}, {(1,): 2}, datetime(2026, 1, 1, tzinfo=UTC), ...], ids=repr)
-def test_what_django_fails_on_is_refused(value: Any) -> None:
+def test_values_on_which_django_fails_are_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=r"session\['a'\]\[0\] cannot be stored"):
         FORMAT.check("a", [value])

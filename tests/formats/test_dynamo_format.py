@@ -1,4 +1,4 @@
-"""Dynamo's cookies: a keyword list, and a number for a signature."""
+"""Dynamo's cookies: a keyword list, and a number as the signature."""
 
 import hashlib
 import hmac
@@ -49,14 +49,14 @@ def test_a_session_comes_back_with_its_times() -> None:
     assert FORMAT.open(cookie, key="_other") is None
 
 
-def test_a_session_that_dynamo_began_is_taken_as_begun_now_and_without_an_end() -> None:
+def test_a_session_begun_by_dynamo_counts_as_begun_now_without_an_end() -> None:
     opened = FORMAT.open(FORMAT.seal(record({"a": 1}, expires=NEVER), key="_key"), key="_key")
 
     assert opened is not None
     assert (opened.data, opened.created, opened.expires) == ({"a": 1}, BEGAN, FOREVER)
 
 
-def test_a_signature_with_leading_zeros_is_written_without() -> None:
+def test_a_signatures_leading_zeros_are_left_out() -> None:
     cookies = [FORMAT.seal(record({"a": number}, expires=NEVER), key="_key") for number in range(200)]
 
     assert any(len(cookie.partition("--")[2]) < 40 for cookie in cookies)
@@ -65,7 +65,7 @@ def test_a_signature_with_leading_zeros_is_written_without() -> None:
         assert FORMAT.open(cookie, key="_key") is not None
 
 
-def test_a_key_that_came_as_a_binary_goes_as_one() -> None:
+def test_a_binary_key_stays_binary() -> None:
     cookie = signed(dumps([("text", 1), (Atom("atom"), 2)], otp=25))
 
     opened = FORMAT.open(cookie, key="_key")
@@ -90,17 +90,17 @@ def test_a_key_that_came_as_a_binary_goes_as_one() -> None:
     ],
     ids=repr,
 )
-def test_an_authentic_term_that_is_no_keyword_list_is_none(term: Any) -> None:
+def test_an_authentic_term_that_is_not_a_keyword_list_opens_nothing(term: Any) -> None:
     assert FORMAT.open(signed(dumps(term)), key="_key") is None
 
 
 @pytest.mark.parametrize("payload", [b"", b"hello", b"\x83l\0\0\0\x01h\x02d\0\x01aqd\0\x01ad\0\x01aa\1j"])
-def test_an_authentic_cookie_that_is_no_term_is_none(payload: bytes) -> None:
+def test_an_authentic_cookie_without_a_term_opens_nothing(payload: bytes) -> None:
     assert FORMAT.open(signed(payload), key="_key") is None
 
 
 @pytest.mark.parametrize("cookie", ["", "--", "é--é", "a--"])
-def test_what_is_no_cookie_at_all_is_none(cookie: str) -> None:
+def test_text_that_is_not_a_cookie_opens_nothing(cookie: str) -> None:
     assert FORMAT.open(cookie, key="_key") is None
 
 
@@ -112,7 +112,7 @@ def test_what_is_no_cookie_at_all_is_none(cookie: str) -> None:
         ("a" * 256, 1, "cannot be stored: an atom has at most 255 characters"),
     ],
 )
-def test_what_cannot_be_carried_is_named(key: str, value: Any, message: str) -> None:
+def test_unsupported_values_are_named(key: str, value: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         FORMAT.check(key, value)
     with pytest.raises(TypeError, match=message):
@@ -124,7 +124,7 @@ def test_a_secret_under_64_bytes_is_refused() -> None:
         DynamoFormat(SECRET[:63])
 
 
-def test_sessions_take_it_by_name() -> None:
+def test_sessions_accept_it_by_name() -> None:
     sessions = Sessions("cookie", key="_key", format="dynamo", secret_key_base=SECRET)
 
     session = sessions.resume(FORMAT.seal(record({"a": 1}, expires=NEVER), key="_key"))

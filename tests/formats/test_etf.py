@@ -1,4 +1,4 @@
-"""The external term format: what Erlang writes is read, what is written Erlang reads, and rubbish is only refused."""
+"""The external term format: we read what Erlang writes, Erlang reads what we write, and garbage is refused."""
 
 import math
 import random
@@ -22,7 +22,7 @@ from strategies import recursive
 
 NODE = b"w\x0dnonode@nohost"
 
-# One of each mark that the format has, as Erlang's documentation lays them out.
+# One of each tag of the format, as Erlang's documentation defines them.
 MARKS: dict[str, tuple[bytes, Any]] = {
     "SMALL_INTEGER_EXT": (b"a\xff", 255),
     "INTEGER_EXT": (b"b\xff\xff\xff\xfe", -2),
@@ -123,30 +123,30 @@ MALFORMED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize(("external", "term"), MARKS.values(), ids=MARKS.keys())
-def test_reads_every_mark(external: bytes, term: Any) -> None:
+def test_reads_every_tag(external: bytes, term: Any) -> None:
     assert alike(loads(b"\x83" + external), term)
 
 
 @pytest.mark.parametrize(("external", "term"), MARKS.values(), ids=MARKS.keys())
 @pytest.mark.parametrize("otp", [25, 26])
-def test_reads_what_it_writes_of_every_mark(external: bytes, term: Any, otp: Any) -> None:
+def test_reads_back_what_it_writes_for_every_tag(external: bytes, term: Any, otp: Any) -> None:
     assert alike(loads(dumps(term, otp=otp)), term)
 
 
 @pytest.mark.parametrize("external", MALFORMED.values(), ids=MALFORMED.keys())
 def test_refuses_the_malformed(external: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  # each has a message of its own
+    with pytest.raises(ValueError):  # noqa: PT011  # each has its own message
         loads(external)
 
 
 @pytest.mark.parametrize("external", [external for external, _ in MARKS.values()], ids=MARKS.keys())
-def test_refuses_every_mark_that_ends_early(external: bytes) -> None:
+def test_refuses_every_tag_that_ends_early(external: bytes) -> None:
     for end in range(len(external)):
         with pytest.raises(ValueError):  # noqa: PT011
             loads(b"\x83" + external[:end])
 
 
-def test_ignores_what_stands_after_the_term() -> None:
+def test_ignores_bytes_after_the_term() -> None:
     assert loads(b"\x83a\x07 and more") == 7
 
 
@@ -156,7 +156,7 @@ def test_nil_true_and_false_are_pythons() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"\x83w\x01\xff", b"\x83v\0\x01\xff"])
-def test_an_atom_that_is_no_text_is_refused_as_all_else_is(payload: bytes) -> None:
+def test_an_atom_that_is_not_text_is_refused_like_everything_else(payload: bytes) -> None:
     with pytest.raises(ValueError, match="not UTF-8") as refused:
         loads(payload)
 
@@ -169,12 +169,12 @@ def test_an_atom_is_neither_a_singleton_nor_too_long(name: str) -> None:
         Atom(name)
 
 
-def test_an_atom_is_a_text_that_tells_its_kind() -> None:
+def test_an_atom_is_text_that_knows_its_kind() -> None:
     assert Atom("ok") == "ok"
     assert repr(Atom("ok")) == "Atom('ok')"
 
 
-def test_an_atom_and_a_text_of_one_name_are_two_keys_of_one_dict() -> None:
+def test_an_atom_and_text_with_one_name_are_two_keys_of_one_dict() -> None:
     value = {AtomKey("a"): 1, "a": 2}
 
     assert (value[AtomKey("a")], value["a"], value[Atom("a")]) == (1, 2, 2)
@@ -186,7 +186,7 @@ def test_an_atom_and_a_text_of_one_name_are_two_keys_of_one_dict() -> None:
     assert str(AtomKey("a")) == "a"
 
 
-def test_a_key_that_no_dict_holds_is_found_by_its_term() -> None:
+def test_a_key_that_a_dict_cannot_hold_is_found_by_its_term() -> None:
     value = loads(b"\x83t\0\0\0\x02k\0\x02hia\x01l\0\0\0\x01d\0\x02okja\x02")
 
     assert (value[MapKey([104, 105])], value[MapKey([Atom("ok")])]) == (1, 2)
@@ -196,7 +196,7 @@ def test_a_key_that_no_dict_holds_is_found_by_its_term() -> None:
     assert repr(MapKey([1])) == "MapKey(term=[1])"
 
 
-def test_a_key_of_a_map_is_no_value() -> None:
+def test_a_maps_key_is_not_a_value() -> None:
     with pytest.raises(TypeError, match=r"session\['a'\] cannot be stored: it is of type MapKey"):
         dumps({"a": MapKey([1])})
 
@@ -214,7 +214,7 @@ STRUCTS = {
 
 @pytest.mark.parametrize("struct", STRUCTS.values(), ids=STRUCTS.keys())
 @pytest.mark.parametrize("otp", [25, 26])
-def test_a_struct_is_a_map_and_goes_back_as_it_came(struct: dict[Any, Any], otp: Any) -> None:
+def test_a_struct_is_a_map_and_is_written_back_unchanged(struct: dict[Any, Any], otp: Any) -> None:
     assert alike(loads(dumps(struct, otp=otp)), struct)
     assert struct["__struct__"].startswith("Elixir.")
 
@@ -242,7 +242,7 @@ def test_a_bit_string_has_one_form(data: bytes, bits: int) -> None:
         ("日" * 86, 26, b"v\x01\x02" + "日".encode() * 86),
     ],
 )
-def test_atoms_are_written_as_each_release_does(atom: str, otp: Any, external: bytes) -> None:
+def test_atoms_are_written_as_each_release_writes_them(atom: str, otp: Any, external: bytes) -> None:
     assert dumps(Atom(atom), otp=otp) == b"\x83" + external
 
 
@@ -270,7 +270,7 @@ def test_atoms_are_written_as_each_release_does(atom: str, otp: Any, external: b
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_writes_the_mark_that_erlang_would(term: Any, external: bytes) -> None:
+def test_writes_the_tag_that_erlang_would_write(term: Any, external: bytes) -> None:
     assert dumps(term) == b"\x83" + external
 
 
@@ -300,12 +300,12 @@ class Html(str):
         ({1, 2}, r"session cannot be stored: it is of type set"),
     ],
 )
-def test_what_cannot_be_written_is_named(term: Any, message: str) -> None:
+def test_unsupported_values_are_named(term: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         dumps(term)
 
 
-def test_what_goes_round_in_circles_is_refused() -> None:
+def test_a_circular_value_is_refused() -> None:
     circle: list[Any] = []
     circle.append(circle)
 
@@ -331,12 +331,12 @@ def test_a_deep_key_of_a_map_is_read_and_written() -> None:
     assert dumps(loads(external)) == external
 
 
-def test_the_stack_that_is_left_makes_no_difference() -> None:
+def test_the_remaining_stack_makes_no_difference() -> None:
     def at_the_bottom(work: Callable[[], Any]) -> Any:
         try:
             return at_the_bottom(work)
         except RecursionError:
-            # Fails until there is room for the few calls that a flat term needs too.
+            # Fails until there is room for the few calls that even a flat term needs.
             return work()
 
     deep: Any = ImproperList((1,), 2)
@@ -349,7 +349,7 @@ def test_the_stack_that_is_left_makes_no_difference() -> None:
     assert at_the_bottom(lambda: dumps(loads(keyed))) == keyed
 
 
-def test_text_subclasses_and_number_subclasses_are_written_as_what_they_are() -> None:
+def test_subclasses_of_text_and_numbers_are_written_as_their_base_types() -> None:
     class Text(str):
         __slots__ = ()
 
@@ -364,7 +364,7 @@ def test_text_subclasses_and_number_subclasses_are_written_as_what_they_are() ->
     [vector for vector in VECTORS if vector["valid"] and vector["serializer"] == "external_term_format"],
     ids=lambda vector: vector["id"],
 )
-def test_every_vectors_payload_is_its_term_and_back(vector: dict[str, Any]) -> None:
+def test_every_vectors_payload_is_read_as_its_term_and_written_back(vector: dict[str, Any]) -> None:
     payload = payload_of(vector)
     term = loads(payload)
 
@@ -431,12 +431,12 @@ def terms_of(scalars: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(terms_of(SCALARS | OPAQUE), st.sampled_from([25, 26]))
-def test_any_term_comes_back_as_it_was(term: Any, otp: Any) -> None:
+def test_any_term_comes_back_unchanged(term: Any, otp: Any) -> None:
     assert alike(in_order(loads(dumps(term, otp=otp))), in_order(term))
 
 
 def in_order(term: Any) -> Any:
-    """Return *term* with its maps' keys in one order, for ``repr`` to compare."""
+    """Return *term* with its maps' keys in a fixed order, for ``repr`` to compare."""
     match term:
         case dict():
             items = [(in_order(key), in_order(value)) for key, value in term.items()]
@@ -462,13 +462,13 @@ def mutants(seeds: list[bytes], number: int) -> Iterator[bytes]:
 
 
 def pairs(terms: list[bytes]) -> list[bytes]:
-    """Return maps and lists of each two of *terms*."""
+    """Return maps and lists of every two of *terms*."""
     return [
         start + one + other for one in terms for other in terms for start in (b"\x83t\0\0\0\x01", b"\x83l\0\0\0\x01")
     ]
 
 
-def test_mutated_terms_raise_nothing_but_a_value_error() -> None:
+def test_mutated_terms_raise_only_value_errors() -> None:
     seeds = [b"\x83" + external for external, _ in MARKS.values()]
     seeds += [payload_of(vector) for vector in VECTORS if "payload_b64" in vector]
     for external in mutants(seeds, FUZZED):
@@ -506,12 +506,12 @@ HOSTILE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("external", HOSTILE.values(), ids=HOSTILE.keys())
-def test_the_hostile_cost_little_time_and_memory(external: bytes) -> None:
+def test_hostile_terms_cost_little_time_and_memory(external: bytes) -> None:
     began = time.process_time()
     with suppress(ValueError):
         loads(external)
     took = time.process_time() - began
-    # Apart, because noting each piece of memory takes several times as long as reading.
+    # Measured separately, because tracing each allocation takes several times as long as reading.
     tracemalloc.start()
     with suppress(ValueError):
         loads(external)
@@ -522,7 +522,7 @@ def test_the_hostile_cost_little_time_and_memory(external: bytes) -> None:
     assert peak < 8 * 2**20
 
 
-def test_how_much_is_read_can_be_said() -> None:
+def test_the_size_limit_can_be_set() -> None:
     text = "a" * MAX_BYTES
 
     with pytest.raises(ValueError, match="longer than 65536 bytes"):
@@ -530,12 +530,12 @@ def test_how_much_is_read_can_be_said() -> None:
     assert loads(dumps(text), max_bytes=2 * MAX_BYTES) == text
 
 
-# Erlang itself as the judge.
+# Erlang itself decides.
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(term=terms_of(SCALARS), otp=st.sampled_from([25, 26]))
-def test_erlang_reads_what_is_written_and_what_it_writes_is_read(
+def test_erlang_reads_what_we_write_and_we_read_what_it_writes(
     erlang: Callable[[bytes], bytes], term: Any, otp: Any
 ) -> None:
     external = erlang(dumps(term, otp=otp))
@@ -543,8 +543,8 @@ def test_erlang_reads_what_is_written_and_what_it_writes_is_read(
     assert alike(in_order(loads(external)), in_order(term))
 
 
-def test_what_plug_takes_for_a_session_is_read_and_nothing_else(erlang: Callable[[bytes], bytes]) -> None:
-    # A pid's or a reference's numbers are for Erlang to judge. I, J, K and L mark what is in one program's memory.
+def test_only_terms_that_plug_accepts_as_a_session_are_read(erlang: Callable[[bytes], bytes]) -> None:
+    # Only Erlang can judge a pid's or a reference's numbers. The tags I, J, K and L refer to one program's memory.
     known = [external for external, term in MARKS.values() if not isinstance(term, Opaque)]
     whole = [b"\x83" + external for external in known]
     whole += [external for external in MALFORMED.values() if external and NODE not in external]

@@ -1,4 +1,4 @@
-"""Flask's cookies: Flask itself says what is right, in both directions."""
+"""Flask's cookies, compared with Flask itself in both directions."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def flask_app(secret: str | bytes = SECRET, **attributes: Any) -> flask.Flask:
 
 
 def flasks(app: flask.Flask) -> Any:
-    """Return what Flask itself seals and opens cookies with."""
+    """Return the serializer with which Flask itself seals and opens cookies."""
     return app.session_interface.get_signing_serializer(app)
 
 
@@ -51,7 +51,7 @@ FORMAT = FlaskFormat(SECRET)
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(flask_sessions())
-def test_flasks_sessions_are_read_and_ours_flask_reads(data: dict[str, Any]) -> None:
+def test_we_read_flasks_sessions_and_flask_reads_ours(data: dict[str, Any]) -> None:
     opened = FORMAT.open(ORACLE.dumps(data), key="session")
 
     assert opened is not None
@@ -102,7 +102,7 @@ def test_an_applications_own_settings_are_options(key_derivation: Any, digest: s
 
 
 @pytest.mark.skipif("SECRET_KEY_FALLBACKS" not in flask.Flask.default_config, reason="Flask rotates since 3.1")
-def test_a_rotated_secret_is_the_same_to_both() -> None:
+def test_a_rotated_secret_works_the_same_in_both() -> None:
     app = flask_app()
     app.config["SECRET_KEY_FALLBACKS"] = [OTHER]
     format = FlaskFormat(SECRET, [OTHER])
@@ -114,7 +114,7 @@ def test_a_rotated_secret_is_the_same_to_both() -> None:
 
 class Html:
     def __repr__(self) -> str:
-        # The address would give each worker of the tests another name.
+        # The address would give the test another name in each worker.
         return "Html()"
 
     def __html__(self) -> str:
@@ -134,7 +134,7 @@ EAST = timezone(timedelta(hours=1))
     ("value", "ours"),
     [
         (datetime(2026, 1, 1, 0, 0, 0, 5, UTC), ...),
-        (datetime(2026, 1, 1), ...),  # noqa: DTZ001  # Flask takes it for UTC
+        (datetime(2026, 1, 1), ...),  # noqa: DTZ001  # Flask interprets it as UTC
         (datetime(2026, 1, 1, tzinfo=EAST), ...),
         (datetime(50, 1, 1, tzinfo=UTC), ...),
         (date(2026, 1, 1), ...),
@@ -150,7 +150,7 @@ EAST = timezone(timedelta(hours=1))
     ],
     ids=ascii,
 )
-def test_what_flask_alters_is_altered_for_flask_and_exact_for_us(value: Any, ours: Any) -> None:
+def test_values_that_flask_converts_are_converted_for_flask_and_exact_for_us(value: Any, ours: Any) -> None:
     ours = value if ours is ... else ours
     cookie = FORMAT.seal(record({"a": [value], "plain": 1}, expires=NEVER), key="session")
 
@@ -158,7 +158,7 @@ def test_what_flask_alters_is_altered_for_flask_and_exact_for_us(value: Any, our
     opened = FORMAT.open(cookie, key="session")
 
     theirs.pop(EXACT_KEY, None)
-    # What a dataclass holds Flask writes without its tags; here it is the dict that it comes back as.
+    # Flask writes a dataclass's content without tags; here it is the dict that it comes back as.
     given = ours if isinstance(value, Point) else value
     assert repr(theirs) == repr(ORACLE.loads(ORACLE.dumps({"a": [given], "plain": 1})))
     assert opened is not None
@@ -178,7 +178,7 @@ def test_an_application_may_use_our_key_itself(value: Any) -> None:
     assert opened_theirs.data in ({EXACT_KEY: value}, {EXACT_KEY: {"1": 2}}, {})
 
 
-def test_what_flask_has_changed_since_is_as_flask_has_it() -> None:
+def test_a_later_change_by_flask_is_read_as_flask_wrote_it() -> None:
     theirs = ORACLE.loads(FORMAT.seal(record({"a": {1: 2}, "b": {3: 4}, "c": {5: 6}}, expires=NEVER), key="session"))
     assert EXACT_KEY in theirs
     theirs["a"]["1"] = 9
@@ -204,7 +204,7 @@ def test_what_flask_has_changed_since_is_as_flask_has_it() -> None:
     ],
     ids=repr,
 )
-def test_what_flask_fails_on_or_nobody_could_give_back_is_refused(value: Any) -> None:
+def test_values_that_flask_cannot_write_or_restore_are_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=r"session\['a'\]\[0\].* cannot be stored: "):
         FORMAT.check("a", [value])
 
@@ -225,13 +225,13 @@ def test_what_flask_fails_on_or_nobody_could_give_back_is_refused(value: Any) ->
     ],
     ids=str,
 )
-def test_a_tag_that_flask_does_not_write_makes_no_session(tagged: Any) -> None:
+def test_a_tag_that_flask_does_not_write_opens_nothing(tagged: Any) -> None:
     body = to_text(json.dumps({"a": tagged, "b": 1}).encode())
 
     assert FORMAT.open(FORMAT._signer.sign(body, 1), key="session") is None
 
 
-def test_every_tag_of_flasks_own_documentation_is_read() -> None:
+def test_every_tag_in_flasks_own_documentation_is_read() -> None:
     body = (
         b'{"t":{" t":[1]},"b":{" b":"/w=="},"m":{" m":"<b>"},"u":{" u":"00000000000000000000000000000007"},'
         b'"d":{" d":"Thu, 01 Jan 2026 00:00:00 GMT"},"n":{" d":"Thu, 01 Jan 2026 00:00:00 -0000"},'
@@ -257,7 +257,7 @@ def test_every_tag_of_flasks_own_documentation_is_read() -> None:
 
 
 @pytest.mark.parametrize("age", [0, 60, 61])
-def test_flask_and_we_let_it_live_equally_long(age: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flask_and_we_keep_it_for_the_same_time(age: int, monkeypatch: pytest.MonkeyPatch) -> None:
     app = flask_app()
     app.permanent_session_lifetime = timedelta(seconds=60)
     written = 1_767_268_800

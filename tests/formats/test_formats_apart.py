@@ -1,4 +1,4 @@
-"""All formats under one secret: none opens what is not its own to the letter, and none is upset by anything."""
+"""All formats with one secret: each opens only its own cookies, and none raises an error at any text."""
 
 import random
 import zlib
@@ -44,26 +44,26 @@ COOKIES = {
     name: format.seal(record({"user_id": 7, "text": "a" * 100}), key="session") for name, format in FORMATS.items()
 } | {"plug 1": V1["cookie"]}
 
-# What stands in one of these cookies or another, and what stands in none.
+# Characters that occur in one of these cookies or another, and characters that occur in none.
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:+/=~ \0\n\"';,%é€\U0001f98a\ud800"
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_opens_its_own(name: str) -> None:
+def test_each_format_opens_its_own_cookies(name: str) -> None:
     assert FORMATS[name].open(COOKIES[name], key="session") is not None
 
 
 @pytest.mark.parametrize(("one", "other"), [*permutations(FORMATS, 2)])
-def test_none_opens_anothers(one: str, other: str) -> None:
+def test_no_format_opens_anothers_cookies(one: str, other: str) -> None:
     assert FORMATS[one].open(COOKIES[other], key="session") is None
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"plug 1"}))
-def test_none_opens_under_another_name(name: str) -> None:
+def test_no_cookie_opens_under_another_name(name: str) -> None:
     assert FORMATS[name].open(COOKIES[name], key="other") is None
 
 
-def test_a_store_that_also_reads_all_of_them_takes_no_unsigned_cookie() -> None:
+def test_a_store_that_reads_all_of_them_accepts_no_unsigned_cookie() -> None:
     store = CookieStore(FORMATS["native"], also_read=FORMATS.values())
     source = random.Random(1)
 
@@ -78,7 +78,7 @@ def test_a_store_that_also_reads_all_of_them_takes_no_unsigned_cookie() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_mutated_cookies_are_refused_and_nothing_is_raised(name: str) -> None:
+def test_mutated_cookies_are_refused_without_an_error(name: str) -> None:
     source = random.Random(name)
     format, cookie = FORMATS[name], COOKIES[name]
     for _ in range(FUZZED):
@@ -104,7 +104,7 @@ PAYLOADS: list[bytes] = [
 
 
 def sealed(format: Any, payload: bytes) -> str:
-    """Return *payload* as *format* would have sealed it, were it the work of one of its own serializers."""
+    """Return *payload* as *format* would have sealed it if one of its own serializers had written it."""
     match format:
         case NativeFormat():
             return to_text(
@@ -122,7 +122,7 @@ def sealed(format: Any, payload: bytes) -> str:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_mutated_payloads_raise_nothing_even_where_they_are_authentic(name: str) -> None:
+def test_mutated_payloads_raise_nothing_even_if_they_are_authentic(name: str) -> None:
     source = random.Random(name)
     format = FORMATS[name]
     assert any(format.open(sealed(format, payload), key="session") for payload in PAYLOADS)
@@ -136,7 +136,7 @@ def test_mutated_payloads_raise_nothing_even_where_they_are_authentic(name: str)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_rubbish_is_refused_and_nothing_is_raised(name: str) -> None:
+def test_garbage_is_refused_without_an_error(name: str) -> None:
     source = random.Random(name)
     for length in range(0, 4097, 16):
         assert FORMATS[name].open("".join(source.choices(ALPHABET, k=length)), key="session") is None

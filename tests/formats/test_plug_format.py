@@ -1,4 +1,4 @@
-"""Plug's cookies: what Phoenix wrote is read as it was meant, and what is written Phoenix could have written."""
+"""Plug's cookies: Phoenix's cookies are read correctly, and Phoenix could have written ours."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ PLUGS = [vector for vector in VECTORS if vector["kind"] != "dynamo"]
 VALID = [vector for vector in PLUGS if vector["valid"]]
 
 
-#: By the length of the keys, and the length of the message's own key.
+#: The cookies by the length of their keys and of the message's own key.
 V1 = {(each["key_length"], each["message_key_length"]): each["cookie"] for each in PLUG_CRYPTO_1["cookies"]}
 
 
@@ -51,7 +51,7 @@ def test_opens_no_invalid_vector(vector: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("vector", PLUGS, ids=lambda vector: vector["id"])
-def test_a_visitor_who_comes_with_a_vector_has_its_session_or_an_empty_one(vector: dict[str, Any]) -> None:
+def test_a_visitor_with_a_vector_as_cookie_has_its_session_or_an_empty_one(vector: dict[str, Any]) -> None:
     session = Sessions(store(vector), key="_key").fetch(f"_key={vector['cookie']}")
 
     assert alike(dict(session), term_of(vector["term"]) if vector["valid"] else {})
@@ -95,7 +95,7 @@ def test_a_session_comes_back_with_its_times(encryption_salt: str | None, serial
     assert format.open(cookie, key="_other") is None
 
 
-def test_the_times_stand_under_one_reserved_key_and_only_where_there_is_a_limit() -> None:
+def test_the_times_are_under_one_reserved_key_and_only_with_a_limit() -> None:
     format = PlugFormat(SECRET, signing_salt="salt", serializer="json")
 
     limited = format._box.open(format.seal(record({"a": 1}), key="_key"))
@@ -105,7 +105,7 @@ def test_the_times_stand_under_one_reserved_key_and_only_where_there_is_a_limit(
     assert unlimited == b'{"a":1}'
 
 
-def test_a_session_that_phoenix_began_is_taken_as_begun_now_and_without_an_end() -> None:
+def test_a_session_begun_by_phoenix_counts_as_begun_now_without_an_end() -> None:
     format = PlugFormat(SECRET, signing_salt="salt", clock=lambda: START + timedelta(microseconds=5))
     cookie = format.seal(record({"a": 1}, expires=NEVER), key="_key")
 
@@ -130,7 +130,7 @@ def test_a_session_that_phoenix_began_is_taken_as_begun_now_and_without_an_end()
         [1, 2**32, "0123456789abcdef", "_key"],
     ],
 )
-def test_what_is_not_times_is_the_applications_own(times: Any) -> None:
+def test_a_value_that_is_not_times_is_the_applications_own(times: Any) -> None:
     format = PlugFormat(SECRET, signing_salt="salt", serializer="json", clock=lambda: START)
 
     opened = format.open(format._box.seal(json.dumps({"_holdall": times}).encode()), key="_key")
@@ -162,7 +162,7 @@ def test_an_application_may_use_the_reserved_key_itself(expires: datetime, value
         ("json", "\ud800", r"session\['a'\] cannot be stored: 'utf-8' codec"),
     ],
 )
-def test_what_cannot_be_carried_is_named_when_it_is_put_and_when_it_is_sealed(
+def test_unsupported_values_are_named_when_they_are_put_and_when_they_are_sealed(
     serializer: Any, value: Any, message: str
 ) -> None:
     format = PlugFormat(SECRET, signing_salt="salt", serializer=serializer)
@@ -183,7 +183,7 @@ def test_atoms_come_back_as_atoms() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"[1]", b"{", b"\xff", b'{"a":NaN}', b'{"a":' + b"[" * 100000])
-def test_an_authentic_cookie_that_holds_no_session_is_none(payload: bytes) -> None:
+def test_an_authentic_cookie_without_a_session_opens_nothing(payload: bytes) -> None:
     format = PlugFormat(SECRET, signing_salt="salt", serializer="json")
 
     assert format.open(format._box.seal(payload), key="_key") is None
@@ -212,12 +212,12 @@ def test_an_older_cookie_is_read_whole_or_not_at_all(change: Callable[[list[str]
 
 @pytest.mark.parametrize("cookie", ["", ".", "..", "XCP.", "XCP.AAAA", "SFMyNTY..", "é.é.é", "SFMyNTY.é", "XCP.é"])
 @pytest.mark.parametrize("encryption_salt", [None, "vault"])
-def test_what_is_no_cookie_at_all_is_none(cookie: str, encryption_salt: str | None) -> None:
+def test_text_that_is_not_a_cookie_opens_nothing(cookie: str, encryption_salt: str | None) -> None:
     assert PlugFormat(SECRET, signing_salt="salt", encryption_salt=encryption_salt).open(cookie, key="_key") is None
 
 
 @pytest.mark.parametrize(("length", "own"), V1)
-def test_a_cookie_of_plug_crypto_1_is_read_under_every_length_of_key_that_it_had(length: int, own: int) -> None:
+def test_a_cookie_of_plug_crypto_1_is_read_with_every_key_length_that_it_allowed(length: int, own: int) -> None:
     options = {"signing_salt": "salt", "encryption_salt": "vault"}
     format = PlugFormat(SECRET, **options, key_length=length)
 
@@ -227,12 +227,12 @@ def test_a_cookie_of_plug_crypto_1_is_read_under_every_length_of_key_that_it_had
     assert opened.data == {"user_id": 7}
     others = [PlugFormat(SECRET, **options, key_length=other) for other in (16, 24, 32, 48, 64) if other != length]
     assert not any(other.open(V1[length, own], key="_key") for other in others)
-    # Written as plug_crypto 2 has it, which knows 32 bytes only.
+    # Written in the format of plug_crypto 2, which supports only 32 bytes.
     assert PlugFormat(SECRET, **options).open(format.seal(opened, key="_key"), key="_key") is not None
 
 
 @pytest.mark.parametrize("encryption_salt", [None, "vault"])
-def test_what_only_erlang_can_hold_in_a_map_is_in_the_session(encryption_salt: str | None) -> None:
+def test_map_keys_that_only_erlang_supports_are_in_the_session(encryption_salt: str | None) -> None:
     format = PlugFormat(SECRET, signing_salt="salt", encryption_salt=encryption_salt)
     nested: Any = 1
     for _ in range(200):
@@ -258,7 +258,7 @@ def test_what_only_erlang_can_hold_in_a_map_is_in_the_session(encryption_salt: s
     assert alike(loads(format._box.open(cookie) or b""), loads(dumps({**data, "more": 1})))
 
 
-def test_a_key_that_is_an_atom_is_not_found_by_its_text_and_stays() -> None:
+def test_an_atom_key_is_not_found_by_its_text_and_is_kept() -> None:
     format = PlugFormat(SECRET, signing_salt="salt")
     session = Sessions(CookieStore(format), key="_key").fetch(f"_key={format._box.seal(dumps({Atom('user'): 1}))}")
 
@@ -267,7 +267,7 @@ def test_a_key_that_is_an_atom_is_not_found_by_its_text_and_stays() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"\x83j", b"\x83t\0\0\0\x01a\x01a\x02", b"hello"])
-def test_an_authentic_term_that_is_no_map_of_names_is_none(payload: bytes) -> None:
+def test_an_authentic_term_that_is_not_a_map_of_names_opens_nothing(payload: bytes) -> None:
     format = PlugFormat(SECRET, signing_salt="salt")
 
     assert format.open(format._box.seal(payload), key="_key") is None
@@ -287,7 +287,7 @@ def test_an_empty_encryption_salt_encrypts() -> None:
     assert cookie.startswith("XCP.")
 
 
-def test_a_format_that_encrypts_reads_no_signed_cookie_nor_the_other_way_round() -> None:
+def test_an_encrypting_format_reads_no_signed_cookie_and_vice_versa() -> None:
     signing = PlugFormat(SECRET, signing_salt="salt")
     encrypting = PlugFormat(SECRET, signing_salt="salt", encryption_salt="salt")
 
@@ -321,14 +321,14 @@ def test_an_option_that_plug_could_not_use_is_refused(options: dict[str, Any]) -
         PlugFormat(SECRET, **{"signing_salt": "salt", **options})
 
 
-def test_a_secret_under_64_bytes_is_refused_or_warned_of() -> None:
+def test_a_secret_under_64_bytes_is_refused_or_causes_a_warning() -> None:
     with pytest.raises(ConfigurationError, match="64"):
         PlugFormat(SECRET[:63], signing_salt="salt")
     with pytest.warns(WeakSecretWarning):
         PlugFormat(SECRET[:63], signing_salt="salt", weak_secrets=True)
 
 
-def test_sessions_take_it_by_name() -> None:
+def test_sessions_accept_it_by_name() -> None:
     clock = FakeClock()
     sessions = Sessions(
         "cookie", key="_key", format="plug", secret_key_base=SECRET, signing_salt="salt", encryption_salt="vault",
@@ -345,12 +345,12 @@ def test_sessions_take_it_by_name() -> None:
     assert session.created == clock.now
 
 
-def test_sessions_refuse_an_option_of_another_format() -> None:
+def test_sessions_refuse_another_formats_option() -> None:
     with pytest.raises(ConfigurationError, match='format="plug" does not take encrypt'):
         Sessions("cookie", key="_key", format="plug", secret_key_base=SECRET, signing_salt="salt", encrypt=True)
 
 
-def test_sessions_take_a_serializer_by_name_for_plug_only() -> None:
+def test_sessions_accept_a_serializer_by_name_only_for_plug() -> None:
     sessions = Sessions(
         "cookie", key="_key", format="plug", secret_key_base=SECRET, signing_salt="salt", serializer="json"
     )
@@ -370,7 +370,7 @@ def test_sessions_take_a_serializer_by_name_for_plug_only() -> None:
 
 
 def test_hchacha20_gives_the_drafts_key() -> None:
-    """Section 2.2.1."""
+    """See section 2.2.1 of the draft."""
     key = bytes(range(32))
     nonce = bytes.fromhex("000000090000004a0000000031415927")
 
@@ -378,7 +378,7 @@ def test_hchacha20_gives_the_drafts_key() -> None:
 
 
 def test_the_drafts_message_is_sealed_and_opened() -> None:
-    """Appendix A.3.1."""
+    """See appendix A.3.1 of the draft."""
     message = (
         b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, "
         b"sunscreen would be it."

@@ -1,4 +1,4 @@
-"""An object that holds a secret keeps it: it is not pickled, not copied, and not shown."""
+"""Test that an object with a secret keeps it: it cannot be pickled or copied, and its repr hides the secret."""
 
 import copy
 import hashlib
@@ -31,12 +31,12 @@ WAYS: dict[str, Callable[[Any], object]] = {
     "deepcopy": copy.deepcopy,
 }
 
-#: As text, and as bytes that are shown in hexadecimal.
+#: As text, and as bytes shown in hexadecimal.
 SHOWN = (SECRET[:12], OTHER[:12], SECRET[:12].encode().hex())
 
 
 def shown_by(value: Any, depth: int = 6) -> str:
-    """Return all that a tool shows which walks through attributes."""
+    """Return everything shown by a tool that walks through attributes."""
     attributes = vars(value) if depth and hasattr(value, "__dict__") and not isinstance(value, type) else {}
     return repr(value) + "".join(f"{name} {shown_by(each, depth - 1)}" for name, each in attributes.items())
 
@@ -50,9 +50,11 @@ def test_a_format_is_neither_pickled_nor_copied(name: str, way: str) -> None:
     assert not any(each in str(refusal.value) for each in SHOWN)
 
 
-@pytest.mark.filterwarnings("ignore:Pickle, copy, and deepcopy support:DeprecationWarning")  # of a counter, before 3.14
+@pytest.mark.filterwarnings(
+    "ignore:Pickle, copy, and deepcopy support:DeprecationWarning"
+)  # itertools.count, before 3.14
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_a_format_is_part_of_is_neither_pickled_nor_deeply_copied(name: str) -> None:
+def test_an_object_that_contains_a_format_is_neither_pickled_nor_deeply_copied(name: str) -> None:
     for whole in (CookieStore(FORMATS[name]), [FORMATS[name]], vars(FORMATS[name])):
         for way in ("pickle", "deepcopy"):
             with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
@@ -67,7 +69,7 @@ def test_no_attribute_of_a_format_shows_its_secret(name: str) -> None:
         assert not any(each in shown for each in SHOWN)
 
 
-def test_no_attribute_of_a_format_shows_a_key_that_was_derived() -> None:
+def test_no_attribute_of_a_format_shows_a_derived_key() -> None:
     derived = hashlib.pbkdf2_hmac("sha256", SECRET.encode(), b"salt", 1000, 32)
     signed = derive_key(SECRET.encode(), "holdall 1\0sign\0\0\0key")
     flask = hmac.digest(SECRET.encode(), b"cookie-session", "sha1")
@@ -82,7 +84,7 @@ def test_no_attribute_of_a_format_shows_a_key_that_was_derived() -> None:
 
 
 @pytest.mark.parametrize("store", ["cookie", "table"])
-def test_sessions_are_not_pickled(store: str) -> None:
+def test_sessions_cannot_be_pickled(store: str) -> None:
     options = {"secret_key_base": SECRET} if store == "cookie" else {"table": "session"}
     sessions = Sessions(store, key="_key", **options)  # type: ignore[arg-type]
 
@@ -104,7 +106,7 @@ def test_sessions_are_not_pickled(store: str) -> None:
     ],
 )
 @pytest.mark.parametrize("secret", ["hunter2", "hunter2 hunter2 hunter2", "hunter2\ud800" * 20, None, 7, b""])
-def test_a_secret_that_is_refused_is_not_in_the_error(make: Callable[[Any], object], secret: Any) -> None:
+def test_a_refused_secret_is_not_in_the_error(make: Callable[[Any], object], secret: Any) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         make(secret)
 

@@ -1,4 +1,4 @@
-"""What the formats of Flask, Starlette and Django share: a stamp, an age limit, old secrets, and times of ours."""
+"""Features that Flask's, Starlette's and Django's formats share: a stamp, a maximum age, old secrets, and our times."""
 
 import math
 import zlib
@@ -28,7 +28,7 @@ LIMITS: dict[Make, timedelta] = {
     DjangoFormat: timedelta(days=14),
 }
 
-# Deeper than a decoder in C goes, whatever the Python.
+# Deeper than a decoder in C can read, in any Python.
 VERY_DEEP = b'{"a":' + b"[" * 100000 + b"]" * 100000 + b"}"
 
 formats = pytest.mark.parametrize("make", LIMITS)
@@ -61,7 +61,7 @@ def test_the_librarys_own_session_lasts_from_its_stamp_as_long_as_the_library_re
 
 @formats
 @pytest.mark.parametrize("max_age", [60, timedelta(minutes=1), None])
-def test_how_long_the_library_reads_it_can_be_said(make: Make, max_age: Any) -> None:
+def test_how_long_the_library_reads_it_can_be_set(make: Make, max_age: Any) -> None:
     format = make(SECRET, clock=lambda: START, max_age=max_age)
 
     opened = format.open(format.seal(record({}, expires=NEVER), key="session"), key="session")
@@ -71,7 +71,7 @@ def test_how_long_the_library_reads_it_can_be_said(make: Make, max_age: Any) -> 
 
 
 @formats
-def test_an_age_limit_beyond_the_calendar_is_none(make: Make) -> None:
+def test_a_maximum_age_beyond_the_calendar_is_no_limit(make: Make) -> None:
     format = make(SECRET, max_age=timedelta.max)
 
     opened = format.open(format.seal(record({}, expires=NEVER), key="session"), key="session")
@@ -81,7 +81,7 @@ def test_an_age_limit_beyond_the_calendar_is_none(make: Make) -> None:
 
 
 @formats
-def test_the_idle_limit_moves_along_when_the_library_writes_the_session_again(make: Make) -> None:
+def test_the_idle_limit_moves_when_the_library_writes_the_session_again(make: Make) -> None:
     clock = FakeClock(START)
     format = make(SECRET, clock=clock)
     body = format._signer.unsign(format.seal(record({"a": 1}), key="session"))
@@ -104,7 +104,7 @@ def test_old_secrets_are_read_and_not_written(make: Make) -> None:
 
 @formats
 @pytest.mark.parametrize("secret", [None, "", "short", "changeme-changeme-changeme", b"a" * 64])
-def test_a_secret_that_is_none_is_refused(make: Make, secret: Any) -> None:
+def test_an_invalid_secret_is_refused(make: Make, secret: Any) -> None:
     with pytest.raises(ConfigurationError, match="secret"):
         make(secret)
     with pytest.raises(ConfigurationError, match="secret"):
@@ -112,7 +112,7 @@ def test_a_secret_that_is_none_is_refused(make: Make, secret: Any) -> None:
 
 
 @formats
-def test_a_weak_secret_can_be_let_through_for_debugging(make: Make) -> None:
+def test_a_weak_secret_can_be_accepted_for_debugging(make: Make) -> None:
     with pytest.warns(WeakSecretWarning):
         make("dev", weak_secrets=True)
 
@@ -128,7 +128,7 @@ def test_a_weak_secret_can_be_let_through_for_debugging(make: Make) -> None:
     ],
     ids=["set", "timedelta", "key", "number"],
 )
-def test_what_cannot_be_carried_is_named(make: Make, value: Any, message: str) -> None:
+def test_unsupported_values_are_named(make: Make, value: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         make(SECRET).check("a", value)
     with pytest.raises(TypeError, match=message):
@@ -136,7 +136,7 @@ def test_what_cannot_be_carried_is_named(make: Make, value: Any, message: str) -
 
 
 @formats
-def test_what_goes_round_in_circles_is_refused(make: Make) -> None:
+def test_a_circular_value_is_refused(make: Make) -> None:
     circle: list[Any] = []
     circle.append(circle)
 
@@ -146,9 +146,7 @@ def test_what_goes_round_in_circles_is_refused(make: Make) -> None:
 
 @formats
 @pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}, lambda value: {7: value}])
-def test_how_deep_a_value_may_be_nested_is_the_same_wherever_the_stack_stands(
-    make: Make, wrap: Callable[[Any], Any]
-) -> None:
+def test_the_nesting_limit_does_not_depend_on_the_stack(make: Make, wrap: Callable[[Any], Any]) -> None:
     format = make(SECRET)
     deepest: Any = 1
     for _ in range(MAX_DEPTH - 1):
@@ -163,7 +161,7 @@ def test_how_deep_a_value_may_be_nested_is_the_same_wherever_the_stack_stands(
 
 
 @formats
-def test_what_another_has_nested_too_deeply_is_none(make: Make) -> None:
+def test_data_that_another_library_nested_too_deeply_opens_nothing(make: Make) -> None:
     format = make(SECRET)
     payload = b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}"
     body = b64encode(payload).decode() if make is StarletteFormat else to_text(payload)
@@ -187,7 +185,7 @@ def test_numbers_that_only_python_writes_come_back(make: Make) -> None:
     [b"[1]", b"7", b"{", b"", b"\xff", b'{"a":' + b"[" * 100000, VERY_DEEP, VERY_DEEP + b"x"],
     ids=lambda payload: ascii(payload[-8:]),
 )
-def test_an_authentic_cookie_that_holds_no_session_is_none(make: Make, payload: bytes) -> None:
+def test_an_authentic_cookie_without_a_session_opens_nothing(make: Make, payload: bytes) -> None:
     format = make(SECRET)
     body = b64encode(payload).decode() if make is StarletteFormat else to_text(payload)
 
@@ -204,7 +202,7 @@ def test_an_authentic_cookie_that_holds_no_session_is_none(make: Make, payload: 
     ],
     ids=["too large", "cut off", "not compressed"],
 )
-def test_what_cannot_be_unpacked_is_none(make: Make, packed: bytes) -> None:
+def test_data_that_cannot_be_decompressed_opens_nothing(make: Make, packed: bytes) -> None:
     format = make(SECRET)
 
     assert format.open(format._signer.sign("." + to_text(packed), 1), key="session") is None
@@ -212,7 +210,7 @@ def test_what_cannot_be_unpacked_is_none(make: Make, packed: bytes) -> None:
 
 @formats
 @pytest.mark.parametrize("stamp", [2**32, 2**70])
-def test_a_stamp_beyond_the_calendar_is_none(make: Make, stamp: int) -> None:
+def test_a_stamp_beyond_the_calendar_opens_nothing(make: Make, stamp: int) -> None:
     format = make(SECRET)
     body, _ = format._signer.unsign(format.seal(record({}), key="session")) or ("", 0)
 
@@ -221,7 +219,7 @@ def test_a_stamp_beyond_the_calendar_is_none(make: Make, stamp: int) -> None:
 
 @formats
 @pytest.mark.parametrize("stamp", ["", "-", "é", "A", "!!"])
-def test_a_stamp_that_is_no_time_is_none(make: Make, stamp: str) -> None:
+def test_an_invalid_stamp_opens_nothing(make: Make, stamp: str) -> None:
     format = make(SECRET)
     signer = format._signer
     body, _ = signer.unsign(format.seal(record({}), key="session")) or ("", 0)
@@ -233,12 +231,12 @@ def test_a_stamp_that_is_no_time_is_none(make: Make, stamp: str) -> None:
 
     opened = format.open(signed, key="session")
 
-    # To Django an empty or short text of its digits is a time in 1970.
+    # Django decodes an empty or short text of its digits as a time in 1970.
     assert opened is None or (make is DjangoFormat and stamp in ("", "A"))
 
 
 @formats
-def test_a_time_of_nothing_is_written_and_read(make: Make) -> None:
+def test_a_time_of_zero_is_written_and_read(make: Make) -> None:
     signer = make(SECRET)._signer
 
     assert signer.unsign(signer.sign("body", 61)) == ("body", 61)
@@ -246,7 +244,7 @@ def test_a_time_of_nothing_is_written_and_read(make: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["flask", "django", "starlette"])
-def test_sessions_take_it_by_name(name: Any) -> None:
+def test_sessions_accept_it_by_name(name: Any) -> None:
     clock = FakeClock(START)
     sessions = Sessions("cookie", key="session", format=name, secret_key_base=SECRET, fallbacks=[OTHER], clock=clock)
     old = {"flask": FlaskFormat, "django": DjangoFormat, "starlette": StarletteFormat}[name](OTHER, clock=clock)
@@ -261,7 +259,7 @@ def test_sessions_take_it_by_name(name: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [{"digest": "md6"}, {"digest": "shake_128"}, {"key_derivation": "pbkdf2"}])
-def test_an_option_that_is_not_known_is_refused(options: Any) -> None:
+def test_an_unknown_option_is_refused(options: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{next(iter(options))}="):
         FlaskFormat(SECRET, **options)
 

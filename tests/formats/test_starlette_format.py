@@ -1,4 +1,4 @@
-"""Starlette's cookies: its own middleware says what is right, in both directions."""
+"""Starlette's cookies, compared with its own middleware in both directions."""
 
 import json
 from base64 import b64decode, b64encode
@@ -40,7 +40,7 @@ FORMAT = StarletteFormat(SECRET)
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(json_sessions())
-def test_starlettes_sessions_are_read_and_ours_starlette_reads(data: dict[str, Any]) -> None:
+def test_we_read_starlettes_sessions_and_starlette_reads_ours(data: dict[str, Any]) -> None:
     text = b64encode(json.dumps(data).encode("utf-8"))
     opened = FORMAT.open(SIGNER.sign(text).decode(), key="session")
 
@@ -72,12 +72,12 @@ def test_a_session_goes_from_starlette_to_us_and_back_over_http() -> None:
 
 
 @pytest.mark.parametrize("cookie", ["null", "", "null.null.null"])
-def test_a_cleared_session_is_none(cookie: str) -> None:
+def test_a_cleared_session_opens_nothing(cookie: str) -> None:
     assert FORMAT.open(cookie, key="session") is None
 
 
 @pytest.mark.parametrize("value", [(1, 2), {1: 2}, {True: {None: (1.5,)}}, Markup("<b>"), "\ud800\udc00"], ids=ascii)
-def test_what_starlette_alters_is_altered_for_starlette_and_exact_for_us(value: Any) -> None:
+def test_values_that_starlette_converts_are_converted_for_starlette_and_exact_for_us(value: Any) -> None:
     cookie = FORMAT.seal(record({"a": [value], "plain": 1}, expires=NEVER), key="session")
 
     theirs = json.loads(b64decode(SIGNER.unsign(cookie)))
@@ -91,6 +91,6 @@ def test_what_starlette_alters_is_altered_for_starlette_and_exact_for_us(value: 
 
 
 @pytest.mark.parametrize("value", [b"a", {1}, {(1,): 2}, datetime(2026, 1, 1, tzinfo=UTC)], ids=repr)
-def test_what_starlette_fails_on_is_refused(value: Any) -> None:
+def test_values_on_which_starlette_fails_are_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=r"session\['a'\]\[0\] cannot be stored: "):
         FORMAT.check("a", [value])

@@ -13,7 +13,7 @@ VECTORS: list[dict[str, Any]] = json.loads((_FOLDER / "plug_session_cookies.json
     "vectors"
 ]
 
-#: Cookies that plug_crypto 1 encrypted, under keys of each length.
+#: Cookies that plug_crypto 1 encrypted, with keys of each length.
 PLUG_CRYPTO_1: dict[str, Any] = json.loads((_FOLDER / "plug_crypto_1.json").read_text(encoding="utf-8"))
 
 
@@ -22,7 +22,7 @@ def payload_of(vector: dict[str, Any]) -> bytes:
 
 
 def term_of(tagged: Any) -> Any:
-    """Return what a vector's ``term`` says, as Python has it."""
+    """Return a vector's ``term`` as a Python value."""
     match tagged:
         case list():
             return [term_of(item) for item in tagged]
@@ -48,5 +48,5 @@ def term_of(tagged: Any) -> Any:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Say whether both are equal and of the same types all the way down, for ``Atom("a") == "a"`` and ``1 == 1.0``."""
+    """Return whether both are equal and of the same types throughout, because ``Atom("a") == "a"`` and ``1 == 1.0``."""
     return one == other and repr(one) == repr(other)

@@ -1,4 +1,4 @@
-"""``examples/aiohttp_adapter.py`` is an adapter like any other: it passes the suite, on a server of its own."""
+"""Test that ``examples/aiohttp_adapter.py`` is a full adapter: it passes the suite, on a server of its own."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ def application(sessions: Sessions, also: Sequence[Sessions]) -> Any:
 
     @web.middleware
     async def by_https(request: Any, handler: Callable[[Any], Any]) -> Any:
-        """Believe what a proxy says of the request."""
+        """Trust a proxy's headers about the request."""
         return await handler(request.clone(scheme=request.headers.get("X-Forwarded-Proto", "http")))
 
     async def act(request: Any) -> Any:
@@ -52,7 +52,7 @@ def application(sessions: Sessions, also: Sequence[Sessions]) -> Any:
 
 @contextmanager
 def served(app: Any) -> Iterator[Client]:
-    """Serve *app* in a thread, and give a client of it."""
+    """Serve *app* in a thread, and yield a client of it."""
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(app, access_log=None, max_field_size=32768)
 

@@ -43,7 +43,7 @@ def litestar(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
     async def act(request: Request[Any, Any, Any]) -> Response[Any]:
         script = await request.json()
         result, status = await perform_async(request.session, script, others(request.scope, also))
-        # It refuses a body where there can be none.
+        # It refuses a body where there must be none.
         content = None if status in (204, 304) else result
         return Response(content, status_code=status, headers=script.get("headers"))
 

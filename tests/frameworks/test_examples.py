@@ -1,4 +1,4 @@
-"""The examples of ``docs/any-framework.md`` run as they stand there, and share one session."""
+"""Test that the examples of ``docs/any-framework.md`` run unchanged, and share one session."""
 
 import importlib
 import json
@@ -13,7 +13,7 @@ from holdall.testing import Browser, Client, Request, asgi_client, wsgi_client
 PAGE = "docs/any-framework.md"
 BLOCKS = {source.partition("\n")[0].removeprefix("# "): source for _, source in python_blocks(PAGE)}
 
-#: What each of them needs, and the protocol it speaks.
+#: The packages that each needs, and its protocol.
 NEEDED = {
     "litestar_app.py": ("litestar", asgi_client),
     "quart_app.py": ("quart", asgi_client),
@@ -40,7 +40,7 @@ def test_every_example_is_run() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_one_session_serves_them_all() -> None:
+def test_all_examples_share_one_session() -> None:
     clients: list[Client] = []
     for name, (package, client) in NEEDED.items():
         pytest.importorskip(package)

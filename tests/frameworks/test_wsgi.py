@@ -13,14 +13,14 @@ from holdall.testing import METHODS, AdapterConformance, Client, Request, perfor
 from holdall.testing.adapters.suite import Mount
 from holdall.wsgi import SessionMiddleware, fetch_session
 
-# Pyramid, and WebOb on which it stands, import what setuptools and Python have deprecated.
+# Pyramid and WebOb, on which it is built, import features that setuptools and Python have deprecated.
 pytestmark = pytest.mark.filterwarnings(
     "error", "ignore:.cgi. is deprecated:DeprecationWarning", "ignore:.*pkg_resources"
 )
 
 
 def others(environ: Any, also: Sequence[Sessions]) -> Any:
-    """Return what finds one of the other sessions by its key."""
+    """Return a function that finds one of the other sessions by its key."""
     named = {each.key: each for each in also}
     return lambda key: fetch_session(environ, named[key])
 
@@ -52,7 +52,7 @@ def plain(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
 
 
 def generating(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
-    """Mount an application that is a generator: it begins when the server asks for its body."""
+    """Mount an application that is a generator: it begins when the server requests its body."""
 
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         script = json.loads(environ["wsgi.input"].read())
@@ -173,7 +173,7 @@ class TestFalcon(AdapterConformance):
         return falcon
 
 
-def test_what_an_application_raises_after_its_body_has_ended_is_not_answered() -> None:
+def test_an_exception_after_the_end_of_the_body_gets_no_response() -> None:
     class Twice:
         asked = 0
 
@@ -198,7 +198,7 @@ def test_what_an_application_raises_after_its_body_has_ended_is_not_answered() -
         next(body)
 
 
-def test_the_outer_of_two_layers_notes_a_devices_requests() -> None:
+def test_the_outer_of_two_layers_records_a_devices_requests() -> None:
     seen: list[Any] = []
 
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:

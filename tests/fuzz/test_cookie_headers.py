@@ -1,4 +1,4 @@
-"""Generated Cookie headers: ours is found in what a browser sends, and nowhere else."""
+"""Generated Cookie headers: our cookie is found in the headers that a browser sends, and nowhere else."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +8,8 @@ from holdall.cookie_header import cookie_finder
 PREFIXED = "__Host-sid"
 PLAIN = "sid"
 
-# What a browser lets other cookies hold: no control character, no semicolon; and names without an equals sign.
+# The characters that a browser allows in other cookies: no control character and no semicolon, and in names no equals
+# sign.
 BROWSERS = st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters=";\x7f")
 PARTS = [",", '"', "=", " ", PREFIXED, PLAIN, f"{PREFIXED}=x", f",{PLAIN}=x"]
 VALUES = st.lists(BROWSERS | st.sampled_from(PARTS)).map("".join)
@@ -17,7 +18,7 @@ OURS = st.text("ABCabc019-_.:=+/", min_size=1)
 
 
 def sent(name: str, value: str) -> str:
-    """Return a cookie as a browser sends it: without surrounding space, and one without a name by its value alone."""
+    """Return a cookie as a browser sends it: without surrounding space, and a nameless one as its value alone."""
     value = value.strip(" \t")
     return f"{name}={value}" if name else value
 
@@ -30,7 +31,7 @@ def is_ours(pair: str, key: str) -> bool:
 
 
 @given(before=OTHERS, value=OURS, after=OTHERS)
-def test_ours_is_found_whatever_is_beside_it(before: list[str], value: str, after: list[str]) -> None:
+def test_our_cookie_is_found_next_to_any_other(before: list[str], value: str, after: list[str]) -> None:
     for key in (PLAIN, PREFIXED):
         pairs = [each for each in (*before, *after) if not is_ours(each, key)]
         header = "; ".join([*pairs[: len(before)], f"{key}={value}", *pairs[len(before) :]])
@@ -39,13 +40,13 @@ def test_ours_is_found_whatever_is_beside_it(before: list[str], value: str, afte
 
 
 @given(others=OTHERS)
-def test_no_other_cookie_gives_one_with_a_prefix(others: list[str]) -> None:
+def test_no_other_cookie_can_imitate_one_with_a_prefix(others: list[str]) -> None:
     pairs = [each for each in others if not is_ours(each, PREFIXED)]
 
     assert cookie_finder(PREFIXED)("; ".join(pairs)) == []
 
 
 @given(header=st.lists(st.sampled_from([*PLAIN, PLAIN, "=", ";", "; ", ",", '"', " ", "\t", "\xa0"])).map("".join))
-def test_the_short_way_finds_what_the_long_one_does(header: str) -> None:
-    # Two headers with nothing in the second take the long way.
+def test_the_fast_path_finds_what_the_slow_one_does(header: str) -> None:
+    # Two headers take the slow path, even if the second is empty.
     assert cookie_finder(PLAIN)(header) == cookie_finder(PLAIN)(f"{PLAIN};{header}")

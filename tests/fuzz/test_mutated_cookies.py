@@ -32,7 +32,7 @@ STORES: dict[str, Callable[[], CookieStore | TableStore]] = {
 
 
 def sealed_in(store: CookieStore | TableStore) -> list[str]:
-    """Return cookies of good sessions, short and long."""
+    """Return cookies of valid sessions, short and long."""
     sessions = Sessions(store, key="_shop")
     cookies = []
     for data in ({"a": 1}, {"user": 7, "cart": ["apple", "pear"] * 20}, {"pair": (1, {"$tuple": 2})}):

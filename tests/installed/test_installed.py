@@ -1,7 +1,7 @@
 """
-The packages as installed by a user: imported, exercised, and used by a third party.
+The packages as a user installs them: imported, exercised, and used by a third party.
 
-``nox -s wheels`` runs a copy of this file outside of the checkout, where the built wheels and nothing else of ours are.
+``nox -s wheels`` runs a copy of this file outside the checkout, with the built wheels and no other code of ours.
 """
 
 import importlib.metadata
@@ -69,7 +69,7 @@ def counts(browser: Browser) -> list[bytes]:
 
 
 @pytest.mark.parametrize("imported", PACKAGES)
-def test_a_package_comes_whole(imported: str) -> None:
+def test_a_package_is_complete(imported: str) -> None:
     about = importlib.metadata.metadata(PACKAGES[imported])
 
     assert importlib.resources.files(imported).joinpath("py.typed").is_file()

@@ -13,13 +13,13 @@ _AT_ONCE = 16
 
 class Customer:
     """
-    A browser that is logged in as *number*.
+    A browser that is logged in as user *number*.
 
     Attributes:
-        count: How far the shop must have counted.
-        logged_out: How many answers did not know who it was.
-        lost: How many answers had counted less, or more, than that.
-        unanswered: How many requests got no answer, for their server had ended.
+        count: The count that the shop must have reached.
+        logged_out: How many responses did not recognize the user.
+        lost: How many responses had another count.
+        unanswered: How many requests got no response, because their server had ended.
     """
 
     def __init__(self, client: Client, number: int) -> None:
@@ -31,7 +31,7 @@ class Customer:
         self._ask(f"login/{self.number}")
 
     def counts(self) -> None:
-        """Count once more. A request without an answer may have counted or not: look, and count if it has not."""
+        """Count once more. A request without a response may have counted or not: look, and count if it has not."""
         try:
             counted = self._ask("count")
         except (ConnectionError, HTTPException):
@@ -43,7 +43,7 @@ class Customer:
         self.looks_at(counted)
 
     def looks(self) -> None:
-        """See that all is there."""
+        """Check that everything is there."""
         self.looks_at(self._ask("look"))
 
     def looks_at(self, counted: int) -> None:
@@ -61,13 +61,13 @@ class Customer:
 
 
 def all_of(customers: Iterable[Customer], act: Callable[[Customer], None]) -> None:
-    """Let each of *customers* act, several at once."""
+    """Let each of *customers* act, several concurrently."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(act, customers))
 
 
 def shopping(customers: list[Customer], *, times: int, half_way: Callable[[], None]) -> None:
-    """Let each of *customers* count so many *times* in turns, several at once, and call *half_way* amid that."""
+    """Let each of *customers* count this many *times*, several concurrently, and call *half_way* in the middle."""
     waiting: SimpleQueue[Customer] = SimpleQueue()
     for customer in customers:
         waiting.put(customer)

@@ -1,8 +1,8 @@
 """
-A shop in Flask, Django and Starlette, with the framework's own sessions and with ours in their place.
+A shop in Flask, Django and Starlette, with the framework's own sessions and then with ours.
 
-``/login/7`` logs 7 in, ``/count`` counts, ``/look`` does nothing; each answers with whose the session is, and how far
-it has counted. Nothing but the sessions differs between the stages of a move.
+``/login/7`` logs user 7 in, ``/count`` counts, ``/look`` does nothing; each responds with the session's user and the
+count. Only the sessions differ between the stages of a move.
 """
 
 import sqlite3
@@ -27,12 +27,12 @@ OURS = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 #: The cookie's name.
 KEY = "session"
 
-#: The framework's own sessions; ours, which read those too; ours, which do not.
+#: The framework's own sessions; ours, which also read those; ours, which do not.
 Stage = Literal["before", "after", "unread"]
 
 
 def open_shop(name: str, stage: Stage, folder: Path, listener: socket) -> None:
-    """Serve a shop that has a *folder*, for as long as the process lives that started this one."""
+    """Serve a shop that has a *folder*, for as long as the parent process lives."""
     serve({name: (*_MAKERS[name](stage, folder), listener)})
 
 
@@ -103,7 +103,7 @@ def _django_db(stage: Stage, folder: Path, source: Source) -> tuple[Any, Server]
     store: Store = TableStore(SQLiteTable(folder / "ours.db"))
     if stage == "after":
         store = MigratingStore(store, [source])
-    # Without these Django's own requests meet "database is locked", or wait for the disk.
+    # Without these, Django's own requests would fail with "database is locked", or wait for the disk.
     swift = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
     options = {"timeout": SECONDS, "transaction_mode": "IMMEDIATE", "init_command": swift}
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "django.db", "OPTIONS": options}

@@ -1,8 +1,8 @@
 """
 A shop whose sessions become ours while its customers use it: none is logged out, and nothing is lost.
 
-Its process is killed amid their requests, and another takes over its port. ``HOLDALL_CLIENTS`` says how many customers
-come; ``pytest -s`` shows what they met.
+Its process is killed during their requests, and another takes over its port. ``HOLDALL_CLIENTS`` sets the number of
+customers; ``pytest -s`` shows what happened to them.
 """
 
 import os
@@ -29,7 +29,7 @@ TIMES = 8
 
 
 class Shop:
-    """A shop that is opened again in another stage, at the same address."""
+    """A shop that can be reopened in another stage, at the same address."""
 
     def __init__(self, name: str, folder: Path, listener: socket) -> None:
         self._name = name
@@ -52,7 +52,7 @@ class Shop:
 
 
 def moved(shop: Shop, to: Stage, clients: int) -> list[Customer]:
-    """Return customers who have been there while *shop* was moved."""
+    """Return customers who used *shop* while it was moved."""
     shop.open("before")
     customers = [Customer(http_client(shop.port), number) for number in range(1, clients + 1)]
     all_of(customers, Customer.log_in)
@@ -70,7 +70,7 @@ def moved(shop: Shop, to: Stage, clients: int) -> list[Customer]:
 
 @pytest.fixture(params=SHOPS)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
-    # The test keeps it, so that no visitor is refused while no process accepts requests.
+    # The test keeps it open, so that no visitor is refused while no process accepts requests.
     with create_server(("127.0.0.1", 0), backlog=1024) as listener:
         opened = Shop(request.param, tmp_path, listener)
         yield opened
@@ -78,7 +78,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
 
 
 def is_ours(cookie: str) -> bool:
-    """Say whether *cookie* is one of ours, or the id of a row of ours."""
+    """Return whether *cookie* is one of ours, or the ID of a row of ours."""
     return NativeFormat(OURS).open(cookie, key=KEY) is not None or len(from_text(cookie) or b"") == 30
 
 
@@ -91,7 +91,7 @@ def rows_of_django(folder: Path) -> int:
         return int(database.execute("SELECT count(*) FROM django_session").fetchone()[0])
 
 
-def test_amid_their_requests_nobody_is_logged_out_and_nothing_is_lost(shop: Shop, tmp_path: Path) -> None:
+def test_no_customer_is_logged_out_and_nothing_is_lost_during_the_move(shop: Shop, tmp_path: Path) -> None:
     customers = moved(shop, "after", CLIENTS)
 
     assert [each.number for each in customers if each.logged_out] == []
@@ -101,7 +101,7 @@ def test_amid_their_requests_nobody_is_logged_out_and_nothing_is_lost(shop: Shop
     assert rows_of_django(tmp_path) == 0
 
 
-def test_without_also_read_everybody_would_be_logged_out(shop: Shop) -> None:
+def test_without_also_read_all_customers_would_be_logged_out(shop: Shop) -> None:
     customers = moved(shop, "unread", 10)
 
     assert all(each.logged_out for each in customers)

@@ -1,4 +1,4 @@
-"""Sessions of another library that are kept in a dict."""
+"""Another library's sessions, kept in a dict."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ OLD_COOKIE = "old-0123456789abcdef"
 
 
 class Kept:
-    """A source."""
+    """A source of sessions."""
 
     name = "kept"
     blocking_reads = blocking_writes = False
@@ -23,7 +23,7 @@ class Kept:
         self.asked: list[str] = []
 
     def put(self, data: dict[str, Any], *, cookie: str = OLD_COOKIE, lives: timedelta = timedelta(days=3)) -> str:
-        """Keep *data*, and return the cookie that stands for it."""
+        """Store *data*, and return its cookie."""
         self.entries[cookie] = Entry(data, self._clock() + lives)
         return cookie
 
@@ -39,7 +39,7 @@ class Kept:
 
 
 class AsyncKept:
-    """The same, async."""
+    """The same as an async source."""
 
     def __init__(self, kept: Kept) -> None:
         self.name, self.matches = kept.name, kept.matches

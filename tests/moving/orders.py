@@ -1,9 +1,8 @@
 """
-Every order in which requests can meet that bring the old cookie of one session, while that is moved.
+Every order in which requests with a session's old cookie can interleave while the session is moved.
 
-A request is a generator of the steps that the table and the source take. ``orders`` begins several, takes one step of
-one of them at a time, and does so again from the beginning for each order there is, but for those which differ from
-another only in steps that can change places.
+A request is a generator of the table's and the source's steps. ``orders`` begins several, takes one step of one of them
+at a time, and starts again for each order, except for those that differ from another only in steps that commute.
 """
 
 import random
@@ -28,17 +27,17 @@ from moving.kept import Kept
 __all__ = ["ACTS", "BEFORE", "Act", "Outcome", "orders"]
 
 KEY = "sid"
-#: What the session holds before; no act changes it.
+#: The session's initial data; no act changes it.
 BEFORE = {"cart": 3}
 
 
 class Act(NamedTuple):
     """
-    What a request does.
+    The action of a request.
 
     Attributes:
-        puts: What it changes, by key.
-        status: Of its response: after a failure nothing is saved.
+        puts: Its changes, by key.
+        status: Its response's status: after a failure nothing is saved.
     """
 
     name: str
@@ -51,7 +50,7 @@ def _writes(name: str, key: str) -> Act:
     return Act(name, lambda session: session.put(key, name), {key: name})
 
 
-#: What the requests do that meet.
+#: The acts of the interleaved requests.
 ACTS = {
     act.name: act
     for act in (
@@ -68,15 +67,15 @@ ACTS = {
 
 class Outcome(NamedTuple):
     """
-    What has become of one order.
+    The result of one order.
 
     Attributes:
-        events: What was told, by request.
-        order: The requests in the order in which they were answered, which is that in which the browser hears of it.
-        live: How many sessions the table holds.
+        events: The reported events, by request.
+        order: The requests in the order of their responses, in which the browser receives them.
+        live: The number of sessions in the table.
         is_new: The browser has another cookie than the old one, or none.
-        browser: What the browser's cookie then opens.
-        old: What the old cookie then opens.
+        browser: The data behind the browser's cookie afterwards.
+        old: The data behind the old cookie afterwards.
         is_left: The source still has something.
         trace: The steps, for a message.
     """
@@ -93,10 +92,10 @@ class Outcome(NamedTuple):
 
 def orders(names: Sequence[str], *, at_most: int | None = None) -> Iterator[Outcome]:
     """
-    Let requests that do what these *names* say meet in every order.
+    Run requests with these *names* in every order.
 
     Args:
-        at_most: Take so many orders by chance where there are more.
+        at_most: If there are more orders, take this many at random.
     """
     chance = random.Random(" ".join(names))  # the same orders each time
     todo: list[tuple[int, ...]] = [()]
@@ -126,11 +125,11 @@ class _Run:
         self._trace: list[str] = []
         self._inserted: list[bytes] = []
         self._successors: set[bytes] = set()
-        #: It was left before its end, because another order comes to the same.
+        #: The order was abandoned, because another one has the same result.
         self.is_repeated = False
 
     def follow(self, prefix: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Take steps in the order of *prefix*, then those of the first request; return what parts after *prefix*."""
+        """Take steps in the order of *prefix*, then those of the first request; return the branches after *prefix*."""
         requests = [self._request(act, events) for act, events in zip(self._acts, self._events, strict=True)]
         waiting = {number: next(request) for number, request in enumerate(requests)}
         chosen: list[int] = []
@@ -143,7 +142,7 @@ class _Run:
             else:
                 others += [(*chosen, other) for other in rest]
             step = waiting[first]
-            # Who has been answered before another can have been heard of before.
+            # Only while the earlier request is unanswered: its response is part of the outcome, so its order matters.
             if first < before[0] and before[0] in waiting and commute(before[1], step):
                 self.is_repeated = True
                 return others
@@ -152,7 +151,7 @@ class _Run:
             hidden: set[bytes] = set()
             while first in waiting:
                 self._take(first, requests, waiting, hidden)
-                # What nobody else can see needs no order among the others' steps.
+                # A step that no other request can see needs no order among theirs.
                 following = waiting.get(first)
                 if not (
                     self._inserts_hidden(following) or (isinstance(following, Remove) and following.digest in hidden)

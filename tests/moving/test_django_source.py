@@ -1,4 +1,4 @@
-"""The sessions that Django has written into its database, read without Django, and those of its engines within it."""
+"""The sessions in Django's own database, read without Django, and through Django's engine within a project."""
 
 import asyncio
 import pickle
@@ -46,7 +46,7 @@ _numbers = count()
 
 
 class ToAlias:
-    """Sends the sessions' rows to one database."""
+    """A router that sends the sessions' rows to one database."""
 
     def __init__(self, alias: str) -> None:
         self.db_for_read = self.db_for_write = lambda model, **hints: alias
@@ -54,7 +54,7 @@ class ToAlias:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Connect, str]]:
-    """A database with Django's rows in it: what connects to it, and how its driver writes a parameter."""
+    """Return a database with Django's rows: a function that connects to it, and its driver's parameter marker."""
     installed = [*settings.INSTALLED_APPS, "django.contrib.sessions"]
     if request.param == "sqlite":
         path = tmp_path / "db.sqlite3"
@@ -62,7 +62,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[C
     else:
         url = request.getfixturevalue("postgres").new_url()
         found, connect, placeholder = of_postgres(url), partial(driver().connect, url), "%s"
-    # Never the same twice: Django's threads outlive a test, and with them what they have connected.
+    # Never the same name twice, because Django's threads and their connections outlive a test.
     alias = f"moving {next(_numbers)}"
     with (
         override_settings(INSTALLED_APPS=installed),
@@ -76,7 +76,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[C
 @pytest.fixture
 def source(database: tuple[Connect, str]) -> DjangoSource:
     connect, placeholder = database
-    return DjangoSource(connect, SECRET, placeholder=placeholder)  # type: ignore[arg-type]  # one of both
+    return DjangoSource(connect, SECRET, placeholder=placeholder)  # type: ignore[arg-type]  # either form
 
 
 def kept(engine: str = "db", data: dict[str, Any] = DATA, *, lives: int | None = None) -> str:
@@ -106,7 +106,7 @@ def test_a_row_is_read_and_removed_without_django(source: DjangoSource, engine: 
     assert sessions.resume(key) == DATA
 
 
-def test_it_ends_when_it_would_have(source: DjangoSource) -> None:
+def test_a_moved_session_ends_when_it_would_have_ended(source: DjangoSource) -> None:
     found = source.read(kept(lives=3600))
 
     assert isinstance(found, Entry)
@@ -115,10 +115,10 @@ def test_it_ends_when_it_would_have(source: DjangoSource) -> None:
     assert found.expires.tzinfo is UTC
 
 
-def test_where_times_are_local_they_are_told_apart(database: tuple[Connect, str]) -> None:
+def test_local_times_are_interpreted_correctly(database: tuple[Connect, str]) -> None:
     connect, placeholder = database
     if placeholder != "?":
-        pytest.skip("PostgreSQL knows the zone of its times")
+        pytest.skip("PostgreSQL stores times with their zone")
     zone = timezone(timedelta(hours=5, minutes=30))
     key = kept()
     in_utc, there = (DjangoSource(connect, SECRET, placeholder="?", time_zone=each).read(key) for each in (UTC, zone))
@@ -128,7 +128,7 @@ def test_where_times_are_local_they_are_told_apart(database: tuple[Connect, str]
     assert in_utc.expires - there.expires == timedelta(hours=5, minutes=30)
 
 
-def test_an_old_secret_is_read_and_another_is_not(database: tuple[Connect, str]) -> None:
+def test_an_old_secret_is_accepted_and_another_is_not(database: tuple[Connect, str]) -> None:
     connect, placeholder = database
     key, other = kept(), "7c1e94d02b8f5a63-another-f6a09d3c58e7b214"
     options: dict[str, Any] = {"placeholder": placeholder}
@@ -148,7 +148,7 @@ def put_row(connect: Connect, placeholder: str, key: str, text: str) -> None:
 
 
 class Trap:
-    """Unpickling one is detected."""
+    """A class that detects being unpickled."""
 
     sprung = False
 
@@ -157,14 +157,14 @@ class Trap:
 
 
 class Pickles:
-    """The serializer that Django had once, and that projects bring along."""
+    """The serializer that Django once had, and that some projects still bring along."""
 
     dumps = staticmethod(pickle.dumps)
     loads = staticmethod(pickle.loads)
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_what_was_pickled_is_refused_and_never_unpickled(source: DjangoSource, database: Any, compress: bool) -> None:
+def test_a_pickled_session_is_refused_and_never_unpickled(source: DjangoSource, database: Any, compress: bool) -> None:
     key = kept()
     text = signing.dumps({"trap": Trap(), "text": "x" * 500}, salt=_SALT, serializer=Pickles, compress=compress)
     put_row(*database, key, text)
@@ -180,14 +180,14 @@ def test_what_was_pickled_is_refused_and_never_unpickled(source: DjangoSource, d
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", ":1:x", "[1]"])
-def test_what_is_no_session_is_refused(source: DjangoSource, database: Any, text: str) -> None:
+def test_a_row_that_is_not_a_session_is_refused(source: DjangoSource, database: Any, text: str) -> None:
     key = kept()
     put_row(*database, key, signing.dumps([1], salt=_SALT) if text == "[1]" else text)
 
     assert source.read(key) == Refused("unreadable")
 
 
-def test_what_is_signed_and_cannot_be_unpacked_is_refused(source: DjangoSource, database: Any) -> None:
+def test_a_signed_row_that_cannot_be_decompressed_is_refused(source: DjangoSource, database: Any) -> None:
     key = kept()
     signer = signing.TimestampSigner(salt=_SALT)
     put_row(*database, key, signer.sign("." + signing.b64_encode(zlib.compress(b"{}")[:-1]).decode()))
@@ -195,7 +195,7 @@ def test_what_is_signed_and_cannot_be_unpacked_is_refused(source: DjangoSource, 
     assert source.read(key) == Refused("unreadable")
 
 
-def test_a_database_that_fails_is_an_error_without_its_words() -> None:
+def test_a_failing_database_is_an_error_without_its_message() -> None:
     url = "postgresql://shop:hunter2@db.example/shop"
 
     def connect() -> Any:
@@ -207,7 +207,7 @@ def test_a_database_that_fails_is_an_error_without_its_words() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_it_serves_async_adapters_in_threads(source: DjangoSource, is_async: bool) -> None:
+def test_the_source_serves_async_adapters_in_threads(source: DjangoSource, is_async: bool) -> None:
     key = kept()
     table: Any = as_async(MemoryTable()) if is_async else MemoryTable()
     sessions = Sessions(MigratingStore(TableStore(table), [source]), key="sessionid")
@@ -238,7 +238,7 @@ def test_an_engines_sessions_are_read_by_it_and_removed(engine: str) -> None:
 
 
 @pytest.mark.usefixtures("database")
-def test_an_engine_serves_stores_of_either_form() -> None:
+def test_an_engine_serves_sync_and_async_stores() -> None:
     key = kept("db")
     store = MigratingStore(TableStore(as_async(MemoryTable())), [EngineSource("db")])
     sessions = Sessions(store, key="sessionid")
@@ -259,7 +259,7 @@ def test_in_an_async_view_an_engine_is_called_in_djangos_thread(monkeypatch: pyt
     sessions = Sessions(MigratingStore(TableStore(MemoryTable()), [EngineSource("db")]), key="sessionid")
 
     def to_thread(call: Callable[[], Any]) -> Any:
-        pytest.fail("other threads know nothing of Django's connections")
+        pytest.fail("other threads do not have Django's connections")
 
     monkeypatch.setattr(_async, "to_thread", to_thread)
 
@@ -269,7 +269,7 @@ def test_in_an_async_view_an_engine_is_called_in_djangos_thread(monkeypatch: pyt
     assert asyncio.run(look()) == DATA
 
 
-def test_an_engine_that_is_not_there_is_named() -> None:
+def test_a_missing_engine_is_named() -> None:
     for engine in ("dbm", "json.decoder"):
         with pytest.raises(ConfigurationError, match="does not name a Django session engine"):
             MigratingStore(TableStore(MemoryTable()), [EngineSource(engine)])
@@ -277,14 +277,14 @@ def test_an_engine_that_is_not_there_is_named() -> None:
         MigratingStore(TableStore(MemoryTable()), [EngineSource("db")])
 
 
-def test_settings_may_make_one_before_there_are_applications(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_may_create_one_before_applications_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apps, "ready", False)
 
     assert EngineSource("db").opened("sync") is not None
 
 
 @pytest.mark.usefixtures("database")
-def test_an_engine_that_fails_is_an_error_without_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_engine_is_an_error_without_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SessionStore, "load", lambda self: {}["hunter2"])
 
     with pytest.raises(StoreError, match=r"django.contrib.sessions.backends.db failed: KeyError\.") as refused:

@@ -1,4 +1,4 @@
-"""The sessions that Flask-Session has written into Redis."""
+"""The sessions that Flask-Session wrote to Redis."""
 
 import asyncio
 import pickle
@@ -38,11 +38,11 @@ def server(request: pytest.FixtureRequest) -> RedisServer:
 
 
 def old_application(server: RedisServer, data: dict[str, Any], **config: Any) -> flask.Flask:
-    """An application that keeps its sessions with Flask-Session, and puts *data* there at each request."""
+    """Return an application that keeps its sessions with Flask-Session, and puts *data* there at each request."""
     app = flask.Flask(__name__)
     app.config.update(SECRET_KEY=SECRET, SESSION_TYPE="redis", SESSION_REDIS=server.client, **config)
     with warnings.catch_warnings():
-        # That the signer is to go is known.
+        # We know that the signer is deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         FlaskSession(app)
 
@@ -67,7 +67,7 @@ def sessions_of(source: Any, **options: Any) -> Sessions:
 
 @pytest.mark.parametrize("format", ["msgpack", "json"])
 @pytest.mark.parametrize("signed", [False, True])
-def test_a_session_of_either_serializer_is_moved(server: RedisServer, format: str, signed: bool) -> None:
+def test_a_session_from_either_serializer_is_moved(server: RedisServer, format: str, signed: bool) -> None:
     cookie = cookie_of(old_application(server, DATA, SESSION_SERIALIZATION_FORMAT=format, SESSION_USE_SIGNER=signed))
     source = FlaskSessionSource(server.client, secret_key=SECRET if signed else None)
 
@@ -77,7 +77,7 @@ def test_a_session_of_either_serializer_is_moved(server: RedisServer, format: st
     assert server.client.keys() == []
 
 
-def test_by_name_one_source_serves_sync_and_async_adapters(server: RedisServer) -> None:
+def test_one_source_given_by_name_serves_sync_and_async_adapters(server: RedisServer) -> None:
     app = old_application(server, DATA)
     sessions = Sessions(
         "table", key="session", table=f"{server.url.removesuffix('0')}1", migrate_from=[FlaskSessionSource(server.url)]
@@ -99,7 +99,7 @@ def test_by_name_one_source_serves_sync_and_async_adapters(server: RedisServer) 
     assert asyncio.run(requests()) == (first, first)
 
 
-def test_a_flask_application_changes_over_and_nobody_notices(server: RedisServer) -> None:
+def test_a_flask_application_switches_over_without_visitors_noticing(server: RedisServer) -> None:
     browser = Browser(wsgi_client(old_application(server, DATA)))
     browser.send(Request("GET", "/"))
     old = browser["session"]
@@ -117,7 +117,7 @@ def test_a_flask_application_changes_over_and_nobody_notices(server: RedisServer
     assert browser["session"] != old
 
 
-def test_it_ends_when_it_would_have(server: RedisServer, clock: FakeClock) -> None:
+def test_a_moved_session_ends_when_it_would_have_ended(server: RedisServer, clock: FakeClock) -> None:
     app = old_application(server, DATA, PERMANENT_SESSION_LIFETIME=3600)
     source = FlaskSessionSource(server.client, clock=clock).opened("sync")
     assert source is not None
@@ -129,7 +129,7 @@ def test_it_ends_when_it_would_have(server: RedisServer, clock: FakeClock) -> No
     assert found.created is None
 
 
-def test_one_without_an_end_has_none(server: RedisServer) -> None:
+def test_a_session_without_an_expiry_has_none(server: RedisServer) -> None:
     server.client.set("session:" + "a" * 43, b'{"cart":1}')
     source = FlaskSessionSource(server.client).opened("sync")
     assert source is not None
@@ -141,7 +141,7 @@ def test_one_without_an_end_has_none(server: RedisServer) -> None:
 
 
 class Trap:
-    """Unpickling one is detected."""
+    """A class that detects being unpickled."""
 
     sprung = False
 
@@ -150,7 +150,7 @@ class Trap:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_what_was_pickled_is_refused_and_never_unpickled(server: RedisServer, protocol: int) -> None:
+def test_a_pickled_session_is_refused_and_never_unpickled(server: RedisServer, protocol: int) -> None:
     server.client.set("session:" + "a" * 43, pickle.dumps({"cart": 1, "trap": Trap()}, protocol))
     events: list[Event] = []
 
@@ -162,7 +162,7 @@ def test_what_was_pickled_is_refused_and_never_unpickled(server: RedisServer, pr
 
 
 @pytest.mark.parametrize("value", [b"", b"rubbish", b"[1]", b"{", b"\x93\x01\x02\x03", b"{" * 100_000])
-def test_what_is_no_session_is_refused(server: RedisServer, value: bytes) -> None:
+def test_a_value_that_is_not_a_session_is_refused(server: RedisServer, value: bytes) -> None:
     server.client.set("session:" + "a" * 43, value)
     source = FlaskSessionSource(server.client).opened("sync")
     assert source is not None
@@ -171,7 +171,7 @@ def test_what_is_no_session_is_refused(server: RedisServer, value: bytes) -> Non
 
 
 @pytest.mark.parametrize("forged", ["{sid}", "{sid}.", "{sid}.AAAA", "{sid}.{signature}A", ".{signature}", "", "é.x"])
-def test_with_a_signer_only_what_it_signed_is_looked_for(server: RedisServer, forged: str) -> None:
+def test_with_a_signer_only_signed_cookies_are_looked_up(server: RedisServer, forged: str) -> None:
     sid, _, signature = cookie_of(old_application(server, DATA, SESSION_USE_SIGNER=True)).rpartition(".")
     sessions = sessions_of(FlaskSessionSource(server.client, secret_key=SECRET))
 
@@ -188,7 +188,7 @@ def test_another_prefix_is_another_place(server: RedisServer) -> None:
     assert sessions_of(FlaskSessionSource(server.client, prefix="shop:")).resume(cookie)["user_id"] == 7
 
 
-def test_a_server_that_does_not_answer_is_an_error() -> None:
+def test_a_server_that_does_not_respond_is_an_error() -> None:
     url = f"redis://shop:hunter2@127.0.0.1:{free_port()}/0"
     sessions = sessions_of(FlaskSessionSource(url))
     in_async_table = MigratingStore(TableStore(as_async(MemoryTable())), [FlaskSessionSource(url)])
@@ -215,7 +215,7 @@ def test_an_async_client_serves_async_adapters_only(server: RedisServer, async_c
         store = MigratingStore(TableStore(as_async(MemoryTable())), [FlaskSessionSource(async_client)])
         session = await Sessions(store, key="session").fetch_async(f"session={cookie}")
         await store.sources[0].aclose()
-        # The client is its owner's to close.
+        # The client must be closed by its owner.
         assert async_client.connection_pool._available_connections[0].is_connected
         await async_client.aclose()
         return session["user_id"]
@@ -233,7 +233,7 @@ def test_a_sync_client_serves_async_adapters_too(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize(("given", "opened"), [("url", 1), ("client", 0)])
-def test_what_was_opened_by_its_url_is_closed_and_a_client_that_was_given_is_not(
+def test_a_connection_opened_by_url_is_closed_and_a_client_passed_in_is_not(
     given: str, opened: int, server: RedisServer, clock: FakeClock
 ) -> None:
     source = FlaskSessionSource(getattr(server, given))
@@ -245,20 +245,20 @@ def test_what_was_opened_by_its_url_is_closed_and_a_client_that_was_given_is_not
         assert sessions.resume(cookie)["user_id"] == 7
         assert len(connections(server) - before) == opened
 
-    # The server learns of it on its next round.
+    # The server notices it in its next cycle.
     wait_until("the end of the connection", lambda: connections(server) <= before)
 
 
 def connections(server: RedisServer) -> set[str]:
-    """Return the names of those that are open. Others' may end meanwhile."""
+    """Return the names of the open connections. Those of others may end at any time."""
     return {each["id"] for each in server.client.client_list()}
 
 
-# What msgspec writes of what a session can hold, and what Flask-Session would have read.
+# What msgspec writes for the values that a session can hold, and what Flask-Session would read.
 
 
 @pytest.mark.parametrize("format", ["msgpack", "json"])
-def test_whatever_flask_session_has_written_is_read_as_it_would_have(format: str) -> None:
+def test_any_session_is_read_as_flask_session_would_read_it(format: str) -> None:
     from flask_session.base import MsgSpecSerializer
 
     from holdall.sources.flask_session import _entry
@@ -276,7 +276,7 @@ def test_whatever_flask_session_has_written_is_read_as_it_would_have(format: str
 
 
 def _msgspec_takes(serializer: Any) -> Callable[[dict[str, Any]], bool]:
-    """Tell what it can write: no integer past 64 bits, no half of a surrogate pair."""
+    """Return whether msgspec can write it: no integer over 64 bits, no lone surrogate."""
 
     def takes(data: dict[str, Any]) -> bool:
         try:
@@ -289,7 +289,7 @@ def _msgspec_takes(serializer: Any) -> Callable[[dict[str, Any]], bool]:
     return takes
 
 
-def test_the_values_beyond_json_come_as_flask_session_gives_them(server: RedisServer) -> None:
+def test_values_beyond_json_come_back_as_flask_session_returns_them(server: RedisServer) -> None:
     when = datetime(2026, 1, 31, 12, 30, 5, 123456, tzinfo=UTC)
     data = {"when": when, "pair": (1, 2), "raw": b"\x00\xff", "delta": timedelta(days=1), "html": str(Markup("<b>"))}
     app = old_application(server, data)

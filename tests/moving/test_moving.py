@@ -51,7 +51,7 @@ def events() -> list[Event]:
 def sessions(
     request: pytest.FixtureRequest, table: MemoryTable, kept: Kept, clock: FakeClock, events: list[Event]
 ) -> Sessions:
-    """Sessions over a store of either form; an async one gets a sync face, so that the tests are the same."""
+    """Return sessions over a store of either form; an async store gets a sync face, so that the tests are the same."""
     if request.param == "sync":
         store: Any = MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock)
     else:
@@ -93,11 +93,11 @@ def visitor(visit: Callable[[Sessions], Any], sessions: Sessions) -> Any:
 
 
 def come(visitor: Any, cookie: str = OLD_COOKIE) -> None:
-    """Let the visitor's browser hold what the other library has set."""
+    """Put the other library's cookie into the visitor's browser."""
     visitor.browser.keep([f"sid={cookie}; path=/"])
 
 
-def test_a_session_is_found_under_its_old_cookie_and_has_a_new_one_from_then_on(visitor: Any, kept: Kept) -> None:
+def test_a_session_is_found_under_its_old_cookie_and_gets_a_new_one(visitor: Any, kept: Kept) -> None:
     come(visitor, kept.put({"user_id": 7, "cart": ["apples"]}))
 
     assert visitor.look() == {"user_id": 7, "cart": ["apples"]}
@@ -108,7 +108,7 @@ def test_a_session_is_found_under_its_old_cookie_and_has_a_new_one_from_then_on(
     assert visitor.browser["sid"] == new
 
 
-def test_it_is_removed_where_it_was(visitor: Any, kept: Kept) -> None:
+def test_a_moved_session_is_removed_from_the_source(visitor: Any, kept: Kept) -> None:
     come(visitor, kept.put({"cart": 1}))
 
     visitor.look()
@@ -116,14 +116,14 @@ def test_it_is_removed_where_it_was(visitor: Any, kept: Kept) -> None:
     assert kept.entries == {}
 
 
-def test_a_request_that_does_not_touch_the_session_moves_nothing(sessions: Sessions, kept: Kept) -> None:
+def test_a_request_that_does_not_use_the_session_moves_nothing(sessions: Sessions, kept: Kept) -> None:
     sessions.commit(sessions.fetch(f"sid={kept.put({'cart': 1})}"))
 
     assert kept.entries.keys() == {OLD_COOKIE}
     assert kept.asked == []
 
 
-def test_what_the_first_request_changes_is_saved(visitor: Any, kept: Kept) -> None:
+def test_the_first_requests_change_is_saved(visitor: Any, kept: Kept) -> None:
     come(visitor, kept.put({"cart": 1}))
 
     with visitor.request() as session:
@@ -132,7 +132,9 @@ def test_what_the_first_request_changes_is_saved(visitor: Any, kept: Kept) -> No
     assert visitor.look() == {"cart": 2}
 
 
-def test_it_is_in_the_index_of_its_principal(sessions: Sessions, visitor: Any, table: MemoryTable, kept: Kept) -> None:
+def test_a_moved_session_is_in_its_principals_index(
+    sessions: Sessions, visitor: Any, table: MemoryTable, kept: Kept
+) -> None:
     come(visitor, kept.put({"user_id": 7}))
 
     visitor.look()
@@ -141,7 +143,7 @@ def test_it_is_in_the_index_of_its_principal(sessions: Sessions, visitor: Any, t
     assert listed.digest == hashlib.sha256(visitor.browser["sid"].encode()).digest()
 
 
-def test_what_another_server_of_the_old_application_saves_once_more_is_not_found_again(
+def test_a_later_save_by_the_old_application_does_not_bring_the_session_back(
     visitor: Any, sessions: Sessions, kept: Kept, table: MemoryTable
 ) -> None:
     come(visitor, kept.put({"cart": 1}))
@@ -158,10 +160,10 @@ def test_what_another_server_of_the_old_application_saves_once_more_is_not_found
     assert kept.entries == {}
 
 
-def test_where_the_source_cannot_remove_it_the_old_cookie_still_leads_to_the_one_session(
+def test_if_the_source_cannot_remove_a_session_the_old_cookie_still_leads_to_the_moved_one(
     table: MemoryTable, kept: Kept, clock: FakeClock
 ) -> None:
-    kept.delete = lambda cookie: None  # type: ignore[method-assign]  # as of a cookie, which is the browser's
+    kept.delete = lambda cookie: None  # type: ignore[method-assign]  # as for a cookie, which only the browser can remove
     sessions = Sessions(MigratingStore(TableStore(table), [kept], clock=clock), key="sid", clock=clock)
     new = _moved(sessions, kept.put({"cart": 1}))
     rows = len(table)
@@ -174,7 +176,7 @@ def test_where_the_source_cannot_remove_it_the_old_cookie_still_leads_to_the_one
     assert sessions.resume(OLD_COOKIE) == {}
 
 
-def test_whoever_was_logged_in_can_log_out(visitor: Any, kept: Kept) -> None:
+def test_a_user_who_was_logged_in_can_log_out(visitor: Any, kept: Kept) -> None:
     come(visitor, kept.put({"user_id": 7}))
 
     with visitor.request() as session:
@@ -185,7 +187,7 @@ def test_whoever_was_logged_in_can_log_out(visitor: Any, kept: Kept) -> None:
     assert visitor.look() == {}
 
 
-def test_a_login_takes_the_data_along_and_the_old_cookie_does_not_lead_to_it(
+def test_a_login_keeps_the_data_and_the_old_cookie_does_not_lead_to_it(
     visitor: Any, kept: Kept, clock: FakeClock
 ) -> None:
     come(visitor, kept.put({"cart": 1}))
@@ -199,7 +201,7 @@ def test_a_login_takes_the_data_along_and_the_old_cookie_does_not_lead_to_it(
         assert visitor.look() == {}
 
 
-def test_late_with_the_old_cookie_after_a_renewal_no_cookie_is_sent_and_a_logout_holds(
+def test_a_late_request_with_the_old_cookie_sends_no_cookie_and_can_log_out(
     sessions: Sessions, visitor: Any, kept: Kept
 ) -> None:
     come(visitor, kept.put({"cart": 1}))
@@ -218,7 +220,7 @@ def test_late_with_the_old_cookie_after_a_renewal_no_cookie_is_sent_and_a_logout
     assert sessions.resume(renewed) == {}
 
 
-def test_a_response_that_never_came_loses_nobody(visitor: Any, sessions: Sessions, kept: Kept) -> None:
+def test_a_lost_response_logs_no_user_out(visitor: Any, sessions: Sessions, kept: Kept) -> None:
     come(visitor, kept.put({"cart": 1}))
     with visitor.request(status=500) as session:
         assert session["cart"] == 1
@@ -232,7 +234,7 @@ def test_a_response_that_never_came_loses_nobody(visitor: Any, sessions: Session
     assert visitor.look() == {"cart": 2}
 
 
-def test_where_the_old_cookie_stays_with_the_new_one_that_is_not_sent_again(
+def test_if_both_old_and_new_cookies_arrive_no_cookie_is_set(
     visitor: Any, sessions: Sessions, kept: Kept, events: list[Event]
 ) -> None:
     come(visitor, kept.put({"cart": 1}))
@@ -260,10 +262,12 @@ def test_each_request_with_the_old_cookie_is_counted(visitor: Any, kept: Kept, e
     ]
 
 
-# Its life.
+# Lifetime.
 
 
-def test_it_lives_no_longer_than_there_until_it_is_used_here(sessions: Sessions, kept: Kept, clock: FakeClock) -> None:
+def test_a_moved_session_keeps_its_expiry_until_it_is_used_here(
+    sessions: Sessions, kept: Kept, clock: FakeClock
+) -> None:
     session = sessions.fetch(f"sid={kept.put({'cart': 1}, lives=2 * DAY)}")
 
     assert session.expires == clock() + 2 * DAY
@@ -273,7 +277,9 @@ def test_it_lives_no_longer_than_there_until_it_is_used_here(sessions: Sessions,
     assert sessions.resume(cookie).expires == clock() + 7 * DAY
 
 
-def test_it_lives_no_longer_than_all_others_do(sessions: Sessions, visitor: Any, kept: Kept, clock: FakeClock) -> None:
+def test_a_moved_session_lives_no_longer_than_any_other(
+    sessions: Sessions, visitor: Any, kept: Kept, clock: FakeClock
+) -> None:
     come(visitor, kept.put({"cart": 1}, lives=90 * DAY))
 
     with visitor.request() as session:
@@ -281,7 +287,7 @@ def test_it_lives_no_longer_than_all_others_do(sessions: Sessions, visitor: Any,
     assert len(visitor.set_cookies) == 1
 
 
-def test_where_its_beginning_is_known_the_absolute_limit_counts_from_there(
+def test_if_a_sessions_beginning_is_known_the_absolute_limit_counts_from_it(
     sessions: Sessions, kept: Kept, clock: FakeClock, events: list[Event]
 ) -> None:
     kept.entries["old-1"] = Entry({"cart": 1}, clock() + 90 * DAY, clock() - 29 * DAY)
@@ -294,7 +300,7 @@ def test_where_its_beginning_is_known_the_absolute_limit_counts_from_there(
 
 
 @pytest.mark.parametrize("entry", [Entry({}, datetime(2100, 1, 1, tzinfo=UTC)), Entry({"cart": 1}, FakeClock()())])
-def test_what_is_empty_or_over_is_no_session(
+def test_an_empty_or_expired_entry_is_not_a_session(
     sessions: Sessions, kept: Kept, events: list[Event], table: MemoryTable, entry: Entry
 ) -> None:
     kept.entries[OLD_COOKIE] = entry
@@ -304,7 +310,7 @@ def test_what_is_empty_or_over_is_no_session(
     assert len(table) == 0
 
 
-def test_the_old_cookie_leads_here_as_long_as_it_would_have_there(
+def test_the_old_cookie_works_as_long_as_it_would_have_with_the_source(
     visitor: Any, kept: Kept, sessions: Sessions, clock: FakeClock
 ) -> None:
     come(visitor, kept.put({"cart": 1}, lives=HOUR))
@@ -317,7 +323,7 @@ def test_the_old_cookie_leads_here_as_long_as_it_would_have_there(
     assert visitor.look() == {"cart": 1}
 
 
-def test_from_a_set_time_on_nobody_is_asked(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
+def test_the_source_is_not_called_after_read_old_until(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
     store = MigratingStore(TableStore(table), [kept], read_old_until=clock() + HOUR, clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     kept.put({"cart": 1}), kept.put({"cart": 2}, cookie="old-2")
@@ -328,10 +334,10 @@ def test_from_a_set_time_on_nobody_is_asked(table: MemoryTable, kept: Kept, cloc
     assert kept.asked == [OLD_COOKIE]
 
 
-# What is refused.
+# Refused sessions.
 
 
-def test_what_cannot_be_kept_as_it_is_is_refused_by_name(
+def test_a_value_that_cannot_be_kept_unchanged_is_refused_by_name(
     sessions: Sessions, kept: Kept, events: list[Event], table: MemoryTable
 ) -> None:
     kept.put({"cart": 1, "orders": {"ada@shop.example": object()}})
@@ -354,7 +360,7 @@ def test_a_session_with_keys_that_are_not_text_is_refused(
     assert (event.name, event.reason.partition(",")[2]) == ("rejected", " and keys must be strings")
 
 
-def test_a_session_whose_owner_is_no_text_is_refused(
+def test_a_session_whose_principal_is_not_text_is_refused(
     sessions: Sessions, kept: Kept, events: list[Event], table: MemoryTable
 ) -> None:
     kept.put({"user_id": "ada\ud800"})
@@ -365,7 +371,7 @@ def test_a_session_whose_owner_is_no_text_is_refused(
     assert len(table) == 0
 
 
-def test_a_source_that_refuses_says_why(sessions: Sessions, kept: Kept, events: list[Event]) -> None:
+def test_a_source_that_refuses_gives_the_reason(sessions: Sessions, kept: Kept, events: list[Event]) -> None:
     kept.entries[OLD_COOKIE] = Refused("pickle")
 
     assert sessions.fetch(f"sid={OLD_COOKIE}").is_new
@@ -374,12 +380,12 @@ def test_a_source_that_refuses_says_why(sessions: Sessions, kept: Kept, events: 
 
 
 @pytest.mark.parametrize("cookie", ["new-1", "A" * 43, "old-é", "old-\udce9"])
-def test_a_cookie_that_no_source_knows_asks_none(sessions: Sessions, kept: Kept, cookie: str) -> None:
+def test_a_cookie_that_no_source_matches_calls_none(sessions: Sessions, kept: Kept, cookie: str) -> None:
     assert sessions.resume(cookie) == {}
     assert kept.asked == []
 
 
-def test_the_sources_are_asked_in_their_order_and_one_that_refuses_leaves_it_to_the_next(
+def test_the_sources_are_tried_in_order_and_one_that_refuses_leaves_it_to_the_next(
     table: MemoryTable, clock: FakeClock
 ) -> None:
     first, second, third = (Kept(clock) for _ in range(3))
@@ -388,15 +394,15 @@ def test_the_sources_are_asked_in_their_order_and_one_that_refuses_leaves_it_to_
     sessions = Sessions(MigratingStore(TableStore(table), [first, second, third], clock=clock), key="sid", clock=clock)
 
     assert sessions.resume(OLD_COOKIE) == {"cart": 2}
-    # It stands in none of them any more, so that it cannot come back from another.
+    # It is no longer in any of them, so it cannot come back from another.
     assert first.entries == second.entries == third.entries == {}
 
 
-# What the table sees, and what breaks off.
+# The table's view, and interruptions.
 
 
 class Watched(MemoryTable):
-    """Remembers what it was given."""
+    """A table that remembers its arguments."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock=clock)
@@ -426,11 +432,11 @@ def _moved(sessions: Sessions, cookie: str) -> str:
 
 
 class BrokenOffError(Exception):
-    """The process has ended."""
+    """Raised in place of the end of the process."""
 
 
 @pytest.mark.parametrize("taken", range(7))
-def test_wherever_a_move_breaks_off_the_next_request_finds_one_session(
+def test_wherever_a_move_is_interrupted_the_next_request_finds_one_session(
     table: MemoryTable, kept: Kept, clock: FakeClock, taken: int
 ) -> None:
     store = MigratingStore(TableStore(table), [kept], clock=clock)
@@ -472,7 +478,7 @@ def _write_of(found: StoredSession) -> Write:
     return Write(found.data, Changes({}), found.created, found.expires, found.created)
 
 
-def test_a_pointer_that_is_damaged_leads_nowhere(kept: Kept, clock: FakeClock) -> None:
+def test_a_damaged_pointer_leads_nowhere(kept: Kept, clock: FakeClock) -> None:
     table = Watched(clock)
     store = MigratingStore(TableStore(table), [kept], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
@@ -487,7 +493,7 @@ def test_a_pointer_that_is_damaged_leads_nowhere(kept: Kept, clock: FakeClock) -
     assert found.reason == "unknown"
 
 
-def test_a_source_that_fails_is_an_error_and_no_empty_session(sessions: Sessions, kept: Kept) -> None:
+def test_a_failing_source_is_an_error_and_not_an_empty_session(sessions: Sessions, kept: Kept) -> None:
     def failing(cookie: str) -> None:
         msg = "it is down"
         raise StoreError(msg)
@@ -498,7 +504,7 @@ def test_a_source_that_fails_is_an_error_and_no_empty_session(sessions: Sessions
         sessions.resume(OLD_COOKIE).get("cart")
 
 
-def test_nothing_of_it_shows(
+def test_no_repr_shows_the_old_cookie(
     kept: Kept, clock: FakeClock, caplog: pytest.LogCaptureFixture, table: MemoryTable
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -526,14 +532,12 @@ def _all_steps(store: MigratingStore, cookie: str) -> Any:
         return
 
 
-def test_a_cookie_can_get_another_name_while_its_session_moves(
-    table: MemoryTable, kept: Kept, clock: FakeClock
-) -> None:
+def test_a_cookie_can_be_renamed_while_its_session_moves(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
     store = MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock)
     sessions = Sessions(store, key="sid", old_keys=["session"], clock=clock)
     kept.put({"cart": 1})
 
-    # The second one did not get the answer to the first.
+    # The second request did not get the response to the first.
     for _ in range(2):
         session = sessions.fetch(f"session={OLD_COOKIE}")
         assert session == {"cart": 1}
@@ -543,7 +547,7 @@ def test_a_cookie_can_get_another_name_while_its_session_moves(
         assert sessions.fetch(f"sid={cookies[1].value}") == {"cart": 1}
 
 
-def test_after_a_move_the_cookie_can_get_another_name_too(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
+def test_a_cookie_can_be_renamed_after_a_move_too(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
     store = MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock)
     _moved(Sessions(store, key="session", clock=clock), kept.put({"cart": 1}))
     sessions = Sessions(store, key="sid", old_keys=["session"], clock=clock)
@@ -554,7 +558,7 @@ def test_after_a_move_the_cookie_can_get_another_name_too(table: MemoryTable, ke
     assert sessions.fetch(f"sid={new}") == {"cart": 1}
 
 
-# Being set up.
+# Setup.
 
 
 def test_an_async_source_needs_an_async_table(kept: Kept, table: MemoryTable) -> None:
@@ -571,13 +575,13 @@ def test_a_sync_source_serves_an_async_table(kept: Kept, table: MemoryTable, clo
     assert session == {"cart": 1}
 
 
-def test_a_time_without_its_zone_is_no_end(kept: Kept, table: MemoryTable) -> None:
+def test_a_time_without_its_zone_is_refused(kept: Kept, table: MemoryTable) -> None:
     with pytest.raises(ConfigurationError, match="is not a datetime with a time zone"):
         MigratingStore(TableStore(table), [kept], read_old_until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
 
 
 @pytest.mark.parametrize("blocks", [True, False])
-def test_an_async_adapter_asks_a_source_that_blocks_in_a_thread(kept: Kept, clock: FakeClock, blocks: bool) -> None:
+def test_an_async_adapter_calls_a_blocking_source_in_a_thread(kept: Kept, clock: FakeClock, blocks: bool) -> None:
     asked_in = []
     read = kept.read
 
@@ -585,7 +589,7 @@ def test_an_async_adapter_asks_a_source_that_blocks_in_a_thread(kept: Kept, cloc
         asked_in.append(threading.current_thread())
         return read(cookie)
 
-    kept.read = noted  # type: ignore[method-assign]  # to look in
+    kept.read = noted  # type: ignore[method-assign]  # to observe the calls
     kept.blocking_reads = kept.blocking_writes = blocks
     sessions = Sessions("table", key="sid", table=f"moving {blocks}", migrate_from=[kept], clock=clock)
     cookie = kept.put({"cart": 1})
@@ -602,13 +606,13 @@ def test_an_async_adapter_asks_a_source_that_blocks_in_a_thread(kept: Kept, cloc
     assert sessions.resume(headers.cookie) == {"cart": 1}
 
 
-def test_without_a_source_a_table_in_memory_is_not_waited_for(clock: FakeClock) -> None:
+def test_without_a_source_a_table_in_memory_is_not_awaited(clock: FakeClock) -> None:
     sessions = Sessions("table", key="sid", table="moving nothing", migrate_from=[], clock=clock)
 
     assert not sessions.prepare("async").waits
 
 
-def test_a_source_says_in_which_threads_it_is_to_be_called(kept: Kept, clock: FakeClock) -> None:
+def test_a_source_can_choose_the_threads_that_it_is_called_in(kept: Kept, clock: FakeClock) -> None:
     called = []
 
     async def in_thread(call: Callable[[], Any]) -> Any:

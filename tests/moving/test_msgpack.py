@@ -1,4 +1,4 @@
-"""MessagePack, against what writes it in Flask-Session."""
+"""MessagePack, compared with the library that Flask-Session uses to write it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,20 +55,20 @@ def test_each_size_has_its_own_layout(value: Any) -> None:
     assert _msgpack.loads(encode(value)) == value
 
 
-def test_a_float_of_four_bytes_is_one_too() -> None:
+def test_a_four_byte_float_is_read_too() -> None:
     assert _msgpack.loads(b"\xca\x3f\xc0\x00\x00") == 1.5
 
 
 @settings(max_examples=EXAMPLES // 10)
 @given(VALUES.map(encode), st.data())
-def test_what_was_damaged_is_read_alike_or_refused_by_one_error(payload: bytes, draw: st.DataObject) -> None:
+def test_damaged_data_is_read_the_same_or_refused_with_one_error(payload: bytes, draw: st.DataObject) -> None:
     place, byte = draw.draw(st.integers(0, len(payload) - 1)), draw.draw(st.integers(0, 255))
     damaged = payload[:place] + bytes((byte,)) + payload[place + 1 :]
     try:
         value = _msgpack.loads(damaged)
     except ValueError:
         return
-    # Where a float is no number by now, it is not equal to itself.
+    # A float that has become NaN is not equal to itself.
     assert repr(value) == repr(decode(damaged))
 
 
@@ -90,6 +90,6 @@ def test_what_was_damaged_is_read_alike_or_refused_by_one_error(payload: bytes, 
         b"\xc7\x0c\xff" + b"\x00" * 4 + b"\x7f" * 8,
     ],
 )
-def test_what_is_none_or_only_its_application_can_read_is_refused(payload: bytes) -> None:
+def test_invalid_data_and_application_types_are_refused(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r"payload|utf-8"):
         _msgpack.loads(payload)

@@ -1,4 +1,4 @@
-"""Requests that really run at the same time, with cookies of Flask-Session, over real servers."""
+"""Requests that really run at the same time, with cookies of Flask-Session, on real servers."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -41,14 +41,14 @@ def sessions(server: RedisServer, events: list[Event]) -> Sessions:
 
 
 def begin(server: RedisServer, number: int) -> str:
-    """Put a session where Flask-Session would, and return its cookie."""
+    """Store a session as Flask-Session would, and return its cookie."""
     cookie = f"{number:043}"
     server.client.set(f"session:{cookie}", msgspec.msgpack.encode({"user_id": number, "_permanent": True}), ex=3600)
     return cookie
 
 
 def is_as_it_should_be(server: RedisServer, sessions: Sessions, number: int, cookies: list[str | None]) -> None:
-    """Check that all the requests of a round came to one session, with what each of them wrote."""
+    """Check that all requests of a round reached one session, and that each one's write is in it."""
     assert len(set(cookies)) == 1
     written = {f"by {request}": request for request in range(REQUESTS)}
     assert sessions.resume(cookies[0]) == {"user_id": number, "_permanent": True, **written}
@@ -56,7 +56,7 @@ def is_as_it_should_be(server: RedisServer, sessions: Sessions, number: int, coo
     assert server.client.keys() == []
 
 
-def test_threads_with_one_old_cookie_come_to_one_session_and_lose_nothing(
+def test_threads_with_one_old_cookie_reach_one_session_and_lose_nothing(
     server: RedisServer, sessions: Sessions, events: list[Event]
 ) -> None:
     meet = Barrier(REQUESTS)
@@ -76,7 +76,7 @@ def test_threads_with_one_old_cookie_come_to_one_session_and_lose_nothing(
     assert [event.name for event in events if event.name != "old_cookie"] == []
 
 
-def test_tasks_with_one_old_cookie_come_to_one_session_and_lose_nothing(
+def test_tasks_with_one_old_cookie_reach_one_session_and_lose_nothing(
     server: RedisServer, sessions: Sessions, events: list[Event]
 ) -> None:
     async def request(cookie: str, number: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The sessions that starsessions has written into Redis."""
+"""The sessions that starsessions wrote to Redis."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ def test_a_session_is_moved(server: RedisServer, prefix: str) -> None:
     assert server.client.keys() == []
 
 
-def test_it_began_when_it_says_and_ends_when_it_would_have(server: RedisServer) -> None:
+def test_a_moved_session_keeps_its_beginning_and_end(server: RedisServer) -> None:
     before = datetime.now(UTC)
     cookie = cookie_of(server, lifetime=3600)
     source = StarsessionsSource(server.client).opened("sync")
@@ -80,7 +80,7 @@ def test_it_began_when_it_says_and_ends_when_it_would_have(server: RedisServer) 
 
 
 @pytest.mark.parametrize("metadata", [{}, {"created": "yesterday"}, {"created": -1}, {"created": 1e300}, [], 7])
-def test_where_it_does_not_say_when_it_began_that_is_not_known(server: RedisServer, metadata: Any) -> None:
+def test_a_missing_or_invalid_beginning_is_unknown(server: RedisServer, metadata: Any) -> None:
     server.client.set(f"starsessions.{SID}", json.dumps({"cart": 1, "__metadata__": metadata}))
     source = StarsessionsSource(server.client).opened("sync")
     assert source is not None
@@ -101,7 +101,7 @@ def test_where_it_does_not_say_when_it_began_that_is_not_known(server: RedisServ
     ],
     ids=["pickle", "rubbish", "list", "deep"],
 )
-def test_what_cannot_be_carried_is_refused(server: RedisServer, value: bytes, reason: str) -> None:
+def test_unsupported_values_are_refused(server: RedisServer, value: bytes, reason: str) -> None:
     server.client.set(f"starsessions.{SID}", value)
     events: list[Event] = []
     store = MigratingStore(TableStore(MemoryTable()), [StarsessionsSource(server.client)])
@@ -112,13 +112,13 @@ def test_what_cannot_be_carried_is_refused(server: RedisServer, value: bytes, re
 
 
 @pytest.mark.parametrize("cookie", ["", "0" * 31, "0" * 33, "G" * 32, "é" * 32])
-def test_only_its_own_ids_are_looked_for(cookie: str) -> None:
+def test_only_its_own_ids_are_looked_up(cookie: str) -> None:
     assert not StarsessionsSource("redis://127.0.0.1:1/0").matches(cookie)
 
 
-def test_an_async_adapter_awaits_it(server: RedisServer) -> None:
+def test_an_async_adapter_awaits_the_source(server: RedisServer) -> None:
     cookie = cookie_of(server)
-    # Sources have the form of their table: one in memory is sync, and one in Redis async.
+    # A source has its table's form: one in memory is sync, and one in Redis is async.
     url = f"{server.url.removesuffix('0')}1"
     sessions = Sessions("table", key="session", table=url, migrate_from=[StarsessionsSource(server.url)])
 

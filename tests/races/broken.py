@@ -1,4 +1,4 @@
-"""Tables that break one guarantee each, which the tests must notice."""
+"""Tables that each break one guarantee, for the tests to notice."""
 
 import os
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from holdall.tables import Replacement, Row, RowInfo, Tombstone
 
 class Rewritable(MemoryTable):
     """
-    One whose rows can be put over others, tombstones too, and listed.
+    A table whose rows can be put over others, including tombstones, and listed.
 
-    What is put stands in a row of its own from then on, and its old digest leads there.
+    A row that is put gets its own digest, and its old digest then leads there.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -48,14 +48,14 @@ class Rewritable(MemoryTable):
 
     def find(self, principal: str) -> Sequence[RowInfo]:
         found = [(each, self._stands_for.get(each.digest, each.digest)) for each in super().find(principal)]
-        # Not a tombstone that another row was put over.
+        # Except for a tombstone that another row was put over.
         return [
             each._replace(digest=digest) for each, digest in found if self._stands_in.get(digest, digest) == each.digest
         ]
 
 
 class Upserts(Rewritable):
-    """Its ``replace`` creates: what nearly every session library does."""
+    """Its ``replace`` creates rows, as in nearly every session library."""
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
@@ -66,7 +66,7 @@ class Upserts(Rewritable):
 
 
 class IgnoresVersions(MemoryTable):
-    """The last writer wins, with all it has read."""
+    """The last writer wins, with everything it has read."""
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         present = self.read(digest)
@@ -81,14 +81,14 @@ class ForgetsRenewals(MemoryTable):
 
 
 class RemovesNothing(MemoryTable):
-    """It says that it removes."""
+    """It only claims to remove rows."""
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return self.read(digest)
 
 
 class GivesStaleRows(MemoryTable):
-    """Its ``remove`` gives the row as it was at first."""
+    """Its ``remove`` returns the row as it was first inserted."""
 
     def insert(self, digest: bytes, row: Row) -> bool:
         inserted = super().insert(digest, row)
@@ -101,7 +101,7 @@ class GivesStaleRows(MemoryTable):
 
 
 class GivesNothing(MemoryTable):
-    """Its ``remove`` says that there was a row, and not what was in it."""
+    """Its ``remove`` reports that there was a row, but not its content."""
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = super().remove(digest, tombstone=tombstone)
@@ -109,7 +109,7 @@ class GivesNothing(MemoryTable):
 
 
 class TouchRevives(Rewritable):
-    """Its ``touch`` writes the row that it has read, even if that has changed since."""
+    """Its ``touch`` writes the row as it was read, even if it has changed since."""
 
     def read(self, digest: bytes) -> Row | None:
         row = super().read(digest)
@@ -123,7 +123,7 @@ class TouchRevives(Rewritable):
 
 
 class SeesOneRow(MemoryTable):
-    """All ids lead it to the row that was inserted last."""
+    """All IDs lead it to the row that was inserted last."""
 
     def insert(self, digest: bytes, row: Row) -> bool:
         self.last = digest
@@ -134,15 +134,15 @@ class SeesOneRow(MemoryTable):
 
 
 class GivesUp(MemoryTable):
-    """It takes every conflict for an end."""
+    """It treats every conflict as an end."""
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         return Replacement.GONE if answer is Replacement.CONFLICT else answer
 
 
-class SweepsTheLiving(Rewritable):
-    """Its ``sweep`` takes any row."""
+class SweepsLiveRows(Rewritable):
+    """Its ``sweep`` removes any row."""
 
     def sweep(self, limit: int = 1000) -> int:
         swept = list(islice(self.digests, limit))
@@ -153,14 +153,14 @@ class SweepsTheLiving(Rewritable):
 
 
 class HidesTombstones(MemoryTable):
-    """Its ``find`` lists the living alone."""
+    """Its ``find`` lists only live rows."""
 
     def find(self, principal: str) -> Sequence[RowInfo]:
         return [each for each in super().find(principal) if not each.is_tombstone]
 
 
 class FindsNothing(MemoryTable):
-    """Its ``find`` knows of no principal."""
+    """Its ``find`` finds no principal's rows."""
 
     def find(self, principal: str) -> Sequence[RowInfo]:
         return []
@@ -180,7 +180,7 @@ class FindsEverybody(MemoryTable):
 
 
 class LosesTombstones(MemoryTable):
-    """It says that it has inserted a tombstone, and has not."""
+    """It only claims to have inserted a tombstone."""
 
     def insert(self, digest: bytes, row: Row) -> bool:
         return True if row.is_tombstone else super().insert(digest, row)
@@ -194,14 +194,14 @@ class ClearsTheLivingAlone(Rewritable):
 
 
 class ClearsNothing(MemoryTable):
-    """Its ``clear`` has nothing to do."""
+    """Its ``clear`` does nothing."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         return 0
 
 
 class Procrastinates(MemoryTable):
-    """What is deleted is deleted with the next call."""
+    """It deletes only at the next call."""
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = self.read(digest)

@@ -1,4 +1,4 @@
-"""Databases of Django projects in which processes meet."""
+"""Databases of Django projects, used by several processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ def django_on_postgres(postgres: PostgresServer, tmp_path: Path, monkeypatch: py
 
 @contextmanager
 def in_projects(database: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Let *database* be that of a Django project, which each process sets up for itself."""
+    """Make *database* the database of a Django project, which each process sets up for itself."""
     databases = {"default": {}, "races": database}
     (folder / "races_settings.py").write_text(
         f"INSTALLED_APPS = ['holdall_django']\nDATABASES = {databases!r}\n", encoding="utf-8"

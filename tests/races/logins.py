@@ -1,4 +1,4 @@
-"""Login libraries of several frameworks at one session: what ``explore`` sets against each other besides."""
+"""Login libraries of several frameworks with one session, as further acts for ``explore``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +50,7 @@ LOGIN_ACTS = {
 
 
 class LoginRun(Run):
-    """One schedule at the session of user 7, who logged in by Flask-Login."""
+    """One schedule with a session of user 7, who logged in through Flask-Login."""
 
     principal_key = "auto"
 
@@ -64,10 +64,10 @@ class LoginRun(Run):
         names = {act.name for act in self._acts}
         logs_in, logs_out = names & LOGINS.keys(), names & LOGOUTS.keys()
         if (logs_in or logs_out) and old is not None:
-            return "the cookie from before opens a session"
+            return "the old cookie still opens a session"
         theirs = await self._table.find(owner("7", "", KEY))
         if (logs_in or logs_out) and not all(row.is_tombstone for row in theirs):
-            return "a session of the user who left is there"
+            return "a session of the user who logged out is still there"
         said = {str(now[key]) for key in _KEYS.keys if key in now} if now else set()
         if len(said) > 1:
             return "two libraries see two users"
@@ -75,9 +75,9 @@ class LoginRun(Run):
         if now and now.get("_auth_user_hash") not in (None, f"hash of {user}"):
             return "the hash is another user's"
         if logs_in and not logs_out and user not in ("8", "9"):
-            return "nobody is logged in"
+            return "no user is logged in"
         if logs_out and not logs_in and user is not None:
-            return "a logout did not hold"
+            return "a logout was undone"
         if not (logs_in or logs_out) and (user != "7" or any(self.lost)):
-            return "the login is lost"
+            return "the login was lost"
         return ""

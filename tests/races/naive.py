@@ -8,7 +8,7 @@ from flask.sessions import SessionInterface, SessionMixin
 
 
 class NaiveSession(dict[str, Any], SessionMixin):
-    """A dict that is read when a request comes and written as a whole when it ends."""
+    """A dict that is read when a request arrives and written as a whole when it ends."""
 
     def __init__(self, sid: str, data: dict[str, Any]) -> None:
         super().__init__(data)
@@ -28,7 +28,7 @@ class NaiveSession(dict[str, Any], SessionMixin):
 
 
 class NaiveInterface(SessionInterface):
-    """Keeps rows in a dict. The last writer wins, with all it has read, and sends its cookie again."""
+    """Keeps rows in a dict. The last writer wins, with everything it has read, and sends its cookie again."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -49,7 +49,7 @@ class NaiveInterface(SessionInterface):
             session.sid = secrets.token_urlsafe()
         self._save(session)
         response.set_cookie(self._key, session.sid)
-        # What the body changes is written too.
+        # The body's changes are written too.
         if response.is_streamed:
             response.call_on_close(lambda: self._save(session))
 

@@ -1,8 +1,8 @@
 """
-One small shop in Flask, FastAPI and Django, served by real servers in processes of their own.
+One small shop in Flask, FastAPI and Django, served by real servers in separate processes.
 
-Each request reads its session, waits, acts, and answers with what it had read. Where a test names a gate it waits
-there until the test lets it go on; else it waits a little, as if for a database, so that requests do overlap.
+Each request reads its session, waits, acts, and responds with the data that it had read. If a test names a gate, the
+request waits there until the test opens it; otherwise it waits briefly, as if for a database, so that requests overlap.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from servers.web import SECONDS, Server, serve, start, uvicorn, waitress
 #: The cookie's name.
 KEY = "sid"
 
-#: Named instead of a table where sessions are in their cookies, in our own format and in one without generations.
+#: Named instead of a table if sessions are in their cookies, in our own format and in one without generations.
 COOKIE, FORGETFUL = "cookie", "forgetful"
-#: Before the URL of a table that has rows for sessions in their cookies.
+#: A prefix for the URL of a table with rows for sessions in cookies.
 REVOCABLE = "revocable "
-#: Before the URL of a table for sessions that do not fit into their cookies.
+#: A prefix for the URL of a table for sessions that do not fit into their cookies.
 OVERFLOW = "overflow "
 
 _SECRET = "5d0c1f7a94b2e8361c7f0a9d4e5b2863"
@@ -39,7 +39,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def serving(table: str, *, processes: int) -> Iterator[dict[str, Served]]:
-    """Serve each framework from several *processes*, with the sessions of all of them in *table*."""
+    """Serve each framework from several *processes*, with all their sessions in *table*."""
     with _running(partial(_serve_frameworks, table), FRAMEWORKS, processes) as served:
         yield served
 
@@ -142,7 +142,7 @@ def wait(gate: str | None) -> None:
         time.sleep(_PAUSE_SECONDS)
         return
     with create_connection(("127.0.0.1", int(gate)), timeout=SECONDS) as waiting:
-        # The gate says nothing: it opens by hanging up.
+        # The gate sends nothing: it opens by closing the connection.
         waiting.recv(1)
 
 

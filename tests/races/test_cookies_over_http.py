@@ -1,5 +1,5 @@
 """
-Requests at once over HTTP where sessions are in their cookies: no late response undoes a login or a logout.
+Concurrent HTTP requests with sessions in cookies: no late response undoes a login or a logout.
 
 Plain writes are not merged there, and a cookie that was copied before the logout opens until it expires, unless the
 sessions are revocable.
@@ -38,7 +38,7 @@ def served(request: pytest.FixtureRequest, frameworks: dict[str, Served]) -> Ser
 
 
 def slow_write_against(served: Served, what: str) -> dict[str, bool]:
-    """Log in or out while a slow request has read the session and is yet to change it."""
+    """Log in or out while a slow request has read the session and has not changed it yet."""
     visitor = new_visitor(served)
     if what == "logout/now":
         visitor.ask("login/ada")
@@ -85,7 +85,7 @@ def test_no_late_response_undoes_a_login_or_a_logout(
     served: Served, scenario: Callable[[Served, str], dict[str, bool]], what: str, record_property: Record
 ) -> None:
     assert often(lambda served: scenario(served, what), served, ROUNDS) == {}
-    record_property(f"{what} amid writes to cookies, after which it held", ROUNDS)
+    record_property(f"{what} during writes to cookies, all in effect afterwards", ROUNDS)
 
 
 def test_a_copy_of_the_cookie_ends_with_the_logout_if_it_is_revocable(
@@ -101,7 +101,7 @@ def test_a_copy_of_the_cookie_ends_with_the_logout_if_it_is_revocable(
     assert ("user" in thief.look()) is (request.node.callspec.params["frameworks"] == COOKIE)
 
 
-def test_cookies_without_generations_lose_what_these_tests_look_for() -> None:
+def test_cookies_without_generations_show_the_faults_that_these_tests_look_for() -> None:
     with serving(FORGETFUL, processes=1) as forgetful:
         found = {what: slow_write_against(forgetful["Flask"], what) for what in ("login/ada", "logout/now")}
 

@@ -1,9 +1,9 @@
 """
-Requests at once over HTTP, at real servers.
+Concurrent HTTP requests on real servers.
 
-Each scenario counts what went wrong. All of them are run against a naive server too, where everything does.
-``HOLDALL_RACES_ROUNDS`` says how often each is tried, and how often each of many clients writes; with
-``HOLDALL_FULL`` those in which a logout or a login comes between are tried 2,000 times.
+Each scenario counts faults. All scenarios also run against a naive server, where every fault occurs.
+``HOLDALL_RACES_ROUNDS`` sets how often each is tried, and how often each of many clients writes; with
+``HOLDALL_FULL``, those in which a logout or a login comes in between are tried 2,000 times.
 """
 
 import os
@@ -31,14 +31,14 @@ WRITERS = 4
 
 
 ENGINES = ["memory", "sqlite", "valkey", "postgres"]
-# In small, each framework by itself has its sessions in memory, and the other engines serve all of them at once.
+# At a small size, each framework by itself has its sessions in memory, and all of them share the other engines.
 PLACES = [
     (engine, framework)
     for engine in ENGINES
     for framework in (*FRAMEWORKS, "all")
     if FULL or (engine == "memory") is (framework != "all")
 ]
-# Of the scope of the servers, so that the tests are sorted by them, and each is started once.
+# The same scope as the servers, so that pytest sorts the tests by server, and starts each once.
 everywhere = pytest.mark.parametrize(("frameworks", "served"), PLACES, indirect=True, scope="module")
 
 
@@ -47,7 +47,7 @@ def frameworks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """Serve the shop in each framework, with its sessions in one engine."""
     match request.param:
         case "memory":
-            # Seen by its own process alone.
+            # Only one process can see this table.
             table, processes = "memory://shop", 1
         case "sqlite":
             table, processes = f"sqlite:///{tmp_path_factory.mktemp('shop') / 'sessions.db'}", PROCESSES
@@ -59,9 +59,9 @@ def frameworks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def served(request: pytest.FixtureRequest, frameworks: dict[str, Served]) -> Served:
-    """Return where one framework answers, or all of them, which share each session."""
+    """Return the address of one framework, or of all of them, which share each session."""
     if request.param == "all":
-        # Each request goes to another framework than the one before.
+        # Each request goes to a different framework than the one before.
         return Served([*chain.from_iterable(zip(*(each.ports for each in frameworks.values()), strict=True))])
     return frameworks[request.param]
 
@@ -73,17 +73,17 @@ def naive() -> Iterator[Served]:
 
 
 @everywhere
-def test_of_the_writes_of_many_clients_none_is_lost(served: Served) -> None:
+def test_no_write_of_many_clients_is_lost(served: Served) -> None:
     assert writes_of_many_clients(served) == {}
 
 
 @everywhere
-def test_of_the_counts_of_many_clients_in_one_counter_none_is_lost(served: Served) -> None:
+def test_no_count_of_many_clients_in_one_counter_is_lost(served: Served) -> None:
     assert counts_of_many_clients(served) == {}
 
 
 @everywhere
-def test_who_only_reads_takes_no_write_from_another(served: Served) -> None:
+def test_readers_undo_no_writes(served: Served) -> None:
     assert writes_among_readers(served) == {}
 
 
@@ -99,32 +99,32 @@ def test_a_body_that_a_logout_overtakes_brings_nothing_back(served: Served) -> N
 
 
 @everywhere
-def test_who_logs_out_amid_writers_is_logged_out(served: Served) -> None:
+def test_a_logout_among_concurrent_writers_takes_effect(served: Served) -> None:
     assert often(logout_amid_writers, served) == {}
 
 
 @everywhere
 def test_writes_that_a_login_overtakes_stay_out_of_the_new_session(served: Served, record_property: Record) -> None:
     assert often(login_before_writes, served, OVERTAKINGS) == {}
-    record_property("logins before slow writes, after which all was as it should be", OVERTAKINGS)
+    record_property("logins before slow writes, all without a fault", OVERTAKINGS)
 
 
 @everywhere
-def test_who_logs_in_amid_writers_is_logged_in(served: Served) -> None:
+def test_a_login_among_concurrent_writers_takes_effect(served: Served) -> None:
     assert often(login_amid_writers, served) == {}
 
 
 @everywhere
-def test_of_two_renewals_at_once_one_is_carried_out(served: Served) -> None:
+def test_one_of_two_concurrent_renewals_is_carried_out(served: Served) -> None:
     assert often(two_renewals, served) == {}
 
 
 @everywhere
-def test_a_body_and_a_request_meanwhile_both_save_what_they_change(served: Served) -> None:
+def test_a_body_and_a_concurrent_request_both_save_their_changes(served: Served) -> None:
     assert often(write_during_a_body, served) == {}
 
 
-def test_naive_sessions_lose_all_that_these_tests_look_for(naive: Served) -> None:
+def test_naive_sessions_show_all_faults_that_these_tests_look_for(naive: Served) -> None:
     wrong = {
         scenario.__name__: set(often(scenario, naive))
         for scenario in (
@@ -153,7 +153,7 @@ def test_naive_sessions_lose_all_that_these_tests_look_for(naive: Served) -> Non
 
 
 def often(scenario: Callable[[Served], Mapping[str, int]], served: Served, rounds: int = ROUNDS) -> Counter[str]:
-    """Count what goes wrong in many *rounds* of *scenario*."""
+    """Count the faults in many *rounds* of *scenario*."""
     return sum((Counter(scenario(served)) for _ in range(rounds)), Counter())
 
 
@@ -171,7 +171,7 @@ def writes_of_many_clients(served: Served) -> Counter[str]:
 
 
 def counts_of_many_clients(served: Served, verb: str = "atomic") -> Counter[str]:
-    """Let each of many clients of one session raise one counter."""
+    """Let each of many clients of one session increment one counter."""
     visitor = new_visitor(served)
 
     def count() -> None:
@@ -203,7 +203,7 @@ def writes_among_readers(served: Served) -> Counter[str]:
 
 
 def logout_before_a_write(served: Served, verb: str = "count") -> dict[str, int]:
-    """Log out while a slow request has read the session and is yet to change it."""
+    """Log out while a slow request has read the session and has not changed it yet."""
     visitor = new_visitor(served)
     visitor.ask("login/ada")
     cookie = visitor.cookie
@@ -220,12 +220,12 @@ def logout_before_a_write(served: Served, verb: str = "count") -> dict[str, int]
 
 
 def logout_during_a_body(served: Served) -> dict[str, int]:
-    """Log out while a body is sent that is yet to change the session."""
+    """Log out while a body is sent that has not changed the session yet."""
     return logout_before_a_write(served, "stream")
 
 
 def logout_amid_writers(served: Served) -> dict[str, int]:
-    """Log out while four tabs write again and again."""
+    """Log out while four tabs write repeatedly."""
     visitor = new_visitor(served)
     visitor.ask("login/ada")
     cookie = visitor.cookie
@@ -250,7 +250,7 @@ def logout_amid_writers(served: Served) -> dict[str, int]:
 
     at_once(log_out, *(partial(write, tab) for tab in range(WRITERS)))
     return {
-        # Who comes after the logout begins a new session. Who came before sends no cookie.
+        # A request after the logout begins a new session. Earlier ones send no cookie.
         "late cookie": len(late_cookies),
         "login is back": "user" in visitor.look(),
         "session is back": Visitor(served, cookie).look() != {},
@@ -258,7 +258,7 @@ def logout_amid_writers(served: Served) -> dict[str, int]:
 
 
 def login_before_writes(served: Served) -> dict[str, int]:
-    """Log in while four requests have read the anonymous session and are yet to write; a fifth comes later."""
+    """Log in while four requests have read the anonymous session and not written yet; a fifth comes later."""
     visitor = new_visitor(served)
     cookie = visitor.cookie
     with ThreadPoolExecutor(WRITERS) as pool, Gate() as gate:
@@ -278,7 +278,7 @@ def login_before_writes(served: Served) -> dict[str, int]:
 
 
 def login_amid_writers(served: Served) -> dict[str, int]:
-    """Let a login and four writers go on at once, when all of them have read the anonymous session."""
+    """Run a login and four writers concurrently, once all of them have read the anonymous session."""
     visitor = new_visitor(served)
     cookie = visitor.cookie
     with ThreadPoolExecutor(WRITERS + 1) as pool, Gate() as gate:
@@ -288,7 +288,7 @@ def login_amid_writers(served: Served) -> dict[str, int]:
         gate.open()
     login.result()
     found = visitor.look()
-    # A write that was there before the login comes along.
+    # A write from before the login is kept.
     expected = {str(tab): 1 for tab in range(WRITERS) if str(tab) in found} | {"visits": 1, "user": "ada"}
     return {
         "late cookie": any(each.result().set_cookies for each in slow),
@@ -299,7 +299,7 @@ def login_amid_writers(served: Served) -> dict[str, int]:
 
 
 def two_renewals(served: Served) -> dict[str, int]:
-    """Let two requests renew the session at once, when both have read it."""
+    """Let two requests renew the session concurrently, once both have read it."""
     visitor = new_visitor(served)
     old = visitor.cookie
     with ThreadPoolExecutor(2) as pool, Gate() as gate:
@@ -313,7 +313,7 @@ def two_renewals(served: Served) -> dict[str, int]:
 
 
 def write_during_a_body(served: Served) -> dict[str, int]:
-    """Write while a body is sent that is yet to write under another key."""
+    """Write while a body is sent that then writes under another key."""
     visitor = new_visitor(served)
     with ThreadPoolExecutor(1) as pool, Gate() as gate:
         streamed = pool.submit(visitor.ask, "stream/body", gate=gate)
@@ -325,7 +325,7 @@ def write_during_a_body(served: Served) -> dict[str, int]:
 
 
 def new_visitor(served: Served) -> Visitor:
-    """Return one who has an anonymous session."""
+    """Return a visitor with an anonymous session."""
     visitor = Visitor(served)
     visitor.ask("count/visits")
     return visitor

@@ -73,21 +73,21 @@ def test_every_order_is_explored(names: tuple[str, ...], steps: tuple[int, ...])
     ],
     ids=" + ".join,
 )
-def test_some_of_three_requests_keep_every_promise(names: tuple[str, ...]) -> None:
-    TestMemoryTable().test_three_requests_keep_every_promise_in_every_order(names, meet)
+def test_some_of_three_requests_keep_every_guarantee(names: tuple[str, ...]) -> None:
+    TestMemoryTable().test_three_requests_keep_every_guarantee_in_every_order(names, meet)
 
 
-def test_some_who_end_sessions_end_those_that_are_there_among_three() -> None:
+def test_some_revocations_among_three_acts_end_exactly_the_existing_sessions() -> None:
     names = ("revoke", "renew", "write")
-    TestMemoryTable().test_who_ends_sessions_ends_those_that_are_there_among_three_in_every_order(names, meet)
+    TestMemoryTable().test_revocations_among_three_acts_end_exactly_the_existing_sessions_in_every_order(names, meet)
 
 
-def test_two_atomic_updates_keep_every_promise_where_the_session_ends() -> None:
-    TestMemoryTable().test_two_atomic_updates_keep_every_promise_in_every_order("drop", meet)
+def test_two_atomic_updates_keep_every_guarantee_if_the_session_ends() -> None:
+    TestMemoryTable().test_two_atomic_updates_keep_every_guarantee_in_every_order("drop", meet)
 
 
 @pytest.mark.parametrize("names", list(combinations_with_replacement(LOGIN_ACTS, 2)), ids=" + ".join)
-def test_a_login_or_a_logout_by_one_framework_holds_for_all_in_every_order(names: tuple[str, ...]) -> None:
+def test_one_frameworks_login_or_logout_applies_to_all_in_every_order(names: tuple[str, ...]) -> None:
     assert meet(LOGIN_ACTS, *names, kind=LoginRun).schedules > 1
 
 
@@ -102,19 +102,19 @@ def test_a_login_or_a_logout_by_one_framework_holds_for_all_in_every_order(names
     ],
     ids=" + ".join,
 )
-def test_logins_and_logouts_by_three_frameworks_hold_in_every_order(names: tuple[str, ...]) -> None:
+def test_logins_and_logouts_by_three_frameworks_apply_in_every_order(names: tuple[str, ...]) -> None:
     assert meet(LOGIN_ACTS, *names, kind=LoginRun, idle=False).schedules > 5
 
 
-def test_a_logout_that_spares_the_other_librarys_key_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_logout_that_leaves_the_other_librarys_key_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PrincipalKeys, "without_login", lambda keys, data, kept=(): dict(data))
 
-    with pytest.raises(AssertionError, match="a session of the user who left is there"):
+    with pytest.raises(AssertionError, match="a session of the user who logged out is still there"):
         meet(LOGIN_ACTS, "Flask-Login logs out", "Django learns the login", kind=LoginRun)
 
 
 class Unmerged(Run):
-    """It goes on from each place as if no other order had come there."""
+    """A run that continues from each place as if no other order had reached it."""
 
     async def _state(self) -> Hashable:
         return object()
@@ -137,18 +137,18 @@ class UnmergedRevocation(RevocationRun):
     ],
     ids=" + ".join,
 )
-def test_orders_that_meet_are_counted_as_if_each_were_taken_to_its_end(names: tuple[str, ...]) -> None:
+def test_orders_that_meet_are_counted_as_if_each_were_followed_to_its_end(names: tuple[str, ...]) -> None:
     assert explored(*names) == explored(*names, kind=Unmerged)
 
 
 @pytest.mark.parametrize(
     "names", [("revoke", "renew"), ("revoke the others", "renew"), ("revoke all", "touch")], ids=" + ".join
 )
-def test_orders_that_meet_are_counted_so_where_sessions_are_ended_too(names: tuple[str, ...]) -> None:
+def test_orders_that_meet_are_counted_the_same_if_sessions_are_ended_too(names: tuple[str, ...]) -> None:
     assert explore_revocation(*names) == explore_revocation(*names, kind=UnmergedRevocation)
 
 
-def test_a_write_is_given_up_only_where_the_session_has_ended() -> None:
+def test_a_write_is_lost_only_if_the_session_has_ended() -> None:
     assert explored("write", "write the same key", "write another key").lost == 0
     assert explored("write", "renew").lost > 0
 
@@ -156,25 +156,25 @@ def test_a_write_is_given_up_only_where_the_session_has_ended() -> None:
 @pytest.mark.parametrize(
     ("table", "names", "promise"),
     [
-        (broken.Upserts, ("write", "drop"), "what was dropped came back"),
-        (broken.Upserts, ("write", "login"), "a change to 'a' is lost"),
-        (broken.IgnoresVersions, ("write", "write another key"), "a change to '[ab]' is lost"),
-        (broken.IgnoresVersions, ("count", "count"), "of 2 counts 1 are there"),
+        (broken.Upserts, ("write", "drop"), "the dropped session came back"),
+        (broken.Upserts, ("write", "login"), "a change to 'a' was lost"),
+        (broken.IgnoresVersions, ("write", "write another key"), "a change to '[ab]' was lost"),
+        (broken.IgnoresVersions, ("count", "count"), "1 of 2 counts were kept"),
         (broken.IgnoresVersions, ("count", "set the counter"), "the counter was set, and is 1"),
-        (broken.ForgetsRenewals, ("write", "login"), "a change to 'a' is lost"),
+        (broken.ForgetsRenewals, ("write", "login"), "a change to 'a' was lost"),
         (broken.ForgetsRenewals, ("write", "renew"), "the session was dropped"),
         (broken.GivesNothing, ("touch", "renew"), "data that no request changed is gone"),
-        (broken.RemovesNothing, ("write", "drop"), "what was dropped came back"),
-        (broken.GivesStaleRows, ("write", "renew"), "a change to 'a' is lost"),
-        (broken.GivesStaleRows, ("write", "login"), "a change to 'a' is lost"),
-        (broken.TouchRevives, ("touch", "drop"), "what was dropped came back"),
-        (broken.SeesOneRow, ("touch", "login"), "an id from before the login"),
-        (broken.GivesUp, ("write", "write another key"), "a write was given up"),
-        (broken.SweepsTheLiving, ("sweep", "touch"), "the browser has lost its session"),
-        (broken.SweepsTheLiving, ("sweep", "write"), ""),
+        (broken.RemovesNothing, ("write", "drop"), "the dropped session came back"),
+        (broken.GivesStaleRows, ("write", "renew"), "a change to 'a' was lost"),
+        (broken.GivesStaleRows, ("write", "login"), "a change to 'a' was lost"),
+        (broken.TouchRevives, ("touch", "drop"), "the dropped session came back"),
+        (broken.SeesOneRow, ("touch", "login"), "an ID from before the login"),
+        (broken.GivesUp, ("write", "write another key"), "a write was lost"),
+        (broken.SweepsLiveRows, ("sweep", "touch"), "the browser has lost its session"),
+        (broken.SweepsLiveRows, ("sweep", "write"), ""),
     ],
 )
-def test_a_broken_table_is_found_out(table: type[MemoryTable], names: tuple[str, ...], promise: str) -> None:
+def test_a_broken_table_is_noticed(table: type[MemoryTable], names: tuple[str, ...], promise: str) -> None:
     with pytest.raises(AssertionError, match=rf"{promise}.*\n  at the table: .*\n  at the browser: "):
         explored(*names, table=table)
 
@@ -182,23 +182,23 @@ def test_a_broken_table_is_found_out(table: type[MemoryTable], names: tuple[str,
 @pytest.mark.parametrize(
     ("table", "names", "promise"),
     [
-        (broken.HidesTombstones, ("revoke", "renew"), "the session of a request lives on"),
-        (broken.LosesTombstones, ("revoke", "renew"), "the session of a request lives on"),
-        (broken.FindsNothing, ("revoke", "touch"), "of the principal's other session"),
-        (broken.FindsNothing, ("revoke the others", "touch"), "of the principal's other session"),
+        (broken.HidesTombstones, ("revoke", "renew"), "a request's session is still alive"),
+        (broken.LosesTombstones, ("revoke", "renew"), "a request's session is still alive"),
+        (broken.FindsNothing, ("revoke", "touch"), "the principal's other session"),
+        (broken.FindsNothing, ("revoke the others", "touch"), "the principal's other session"),
         (broken.FindsEverybody, ("revoke", "touch"), "a stranger's session has ended"),
         (broken.FindsEverybody, ("revoke", "log in as another"), "a login has ended|a stranger's"),
-        (broken.RemovesNothing, ("revoke", "log in elsewhere"), "of the principal's other session"),
-        (broken.Procrastinates, ("revoke", "write"), "the session of a request lives on"),
-        (broken.ClearsTheLivingAlone, ("revoke all", "renew"), "the session of a request lives on"),
-        (broken.ClearsNothing, ("revoke all", "touch"), "a stranger's session lives on"),
-        (broken.Upserts, ("revoke", "write"), "the session of a request lives on"),
-        (broken.Upserts, ("revoke all", "write"), "the session of a request lives on"),
-        (broken.TouchRevives, ("revoke", "touch"), "the session of a request lives on"),
-        (broken.TouchRevives, ("revoke all", "touch"), "the session of a request lives on"),
+        (broken.RemovesNothing, ("revoke", "log in elsewhere"), "the principal's other session"),
+        (broken.Procrastinates, ("revoke", "write"), "a request's session is still alive"),
+        (broken.ClearsTheLivingAlone, ("revoke all", "renew"), "a request's session is still alive"),
+        (broken.ClearsNothing, ("revoke all", "touch"), "a stranger's session is still alive"),
+        (broken.Upserts, ("revoke", "write"), "a request's session is still alive"),
+        (broken.Upserts, ("revoke all", "write"), "a request's session is still alive"),
+        (broken.TouchRevives, ("revoke", "touch"), "a request's session is still alive"),
+        (broken.TouchRevives, ("revoke all", "touch"), "a request's session is still alive"),
     ],
 )
-def test_a_table_that_lets_the_revoked_live_is_found_out(
+def test_a_table_that_keeps_revoked_sessions_alive_is_noticed(
     table: type[MemoryTable], names: tuple[str, ...], promise: str
 ) -> None:
     with pytest.raises(AssertionError, match=rf"({promise}).*\n  at the table: "):
@@ -206,7 +206,7 @@ def test_a_table_that_lets_the_revoked_live_is_found_out(
 
 
 class RenewedBefore(RevocationRun):
-    """The browser's session was renewed a moment ago, so that its tombstone is still there."""
+    """The browser's session was renewed a moment ago, so its tombstone still exists."""
 
     async def _begin_session(self) -> str:
         old = await run_async(self._store.get(await super()._begin_session(), key=KEY))
@@ -222,7 +222,7 @@ class RenewedBefore(RevocationRun):
 
 
 @pytest.mark.parametrize("other", ["write", "touch", "renew", "log in elsewhere", "revoke", "revoke the others"])
-def test_a_session_that_was_renewed_before_is_ended_or_spared_as_any_other(other: str) -> None:
+def test_a_renewed_session_is_ended_or_kept_like_any_other(other: str) -> None:
     assert explore_revocation("revoke the others", other, kind=RenewedBefore).schedules > 1
 
 
@@ -230,7 +230,7 @@ def explore_revocation(*names: str, kind: type[Run] = RevocationRun, **options: 
     return meet(OWNERS_ACTS, *names, kind=kind, **options)
 
 
-# What the steps of a table store have to do, left out one by one.
+# Steps of a table store, each left out in turn.
 
 
 def _trusts_its_tombstone(table: Any, old: bytes, new: bytes, row: Row) -> Steps[bool]:
@@ -259,7 +259,7 @@ def _ends_what_it_leads_to(table: Any, digest: bytes, passed: set[bytes]) -> Ste
     if (yield verbs.Remove(table, digest)) is not None:
         return True
     row = yield verbs.Read(table, digest)
-    # Where the new row is not there yet, its place stays free.
+    # If the new row is not there yet, its place stays free.
     return bool(row and row.data) and (yield verbs.Remove(table, row.data)) is not None
 
 
@@ -283,17 +283,17 @@ def _ends_until_none_is_left(
 @pytest.mark.parametrize(
     ("owner", "name", "does", "names", "promise"),
     [
-        (table_store, "succeed", _trusts_its_tombstone, ("revoke all", "renew"), "the session of a request lives on"),
+        (table_store, "succeed", _trusts_its_tombstone, ("revoke all", "renew"), "a request's session is still alive"),
         (TableStore, "renew", _inserts_first, ("revoke the others", "renew"), "the browser has lost its session"),
         (principals, "line_of", _spares_one_row, ("revoke the others", "renew"), "the browser has lost its session"),
-        (principals, "end", _ends_what_is_there, ("revoke", "renew"), "the session of a request lives on"),
-        (principals, "end", _ends_what_it_leads_to, ("revoke", "renew"), "the session of a request lives on"),
-        (principals, "revoke", _ends_two, ("revoke", "log in elsewhere"), "a login from before lives on"),
+        (principals, "end", _ends_what_is_there, ("revoke", "renew"), "a request's session is still alive"),
+        (principals, "end", _ends_what_it_leads_to, ("revoke", "renew"), "a request's session is still alive"),
+        (principals, "revoke", _ends_two, ("revoke", "log in elsewhere"), "an earlier login is still alive"),
         (principals, "revoke", _ends_until_none_is_left, ("revoke", "log in elsewhere"), "a login has ended"),
-        (principals, "revoke", _ends_until_none_is_left, ("revoke", "renew"), "the session of a request lives on"),
+        (principals, "revoke", _ends_until_none_is_left, ("revoke", "renew"), "a request's session is still alive"),
     ],
 )
-def test_a_step_that_is_left_out_is_found_out(
+def test_a_missing_step_is_noticed(
     owner: object,
     name: str,
     does: Callable[..., object],

@@ -1,5 +1,5 @@
 """
-Requests at once over HTTP where sessions move between their cookies and a table: no move undoes a login or a logout.
+Concurrent HTTP requests with sessions that move between cookies and a table: no move undoes a login or a logout.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def served(request: pytest.FixtureRequest, frameworks: dict[str, Served]) -> Ser
 
 
 def slow_move_against(served: Served, move: str, what: str) -> dict[str, bool]:
-    """Log in or out while a slow request has read the session and is yet to make it larger or smaller."""
+    """Log in or out while a slow request has read the session and has not made it larger or smaller yet."""
     visitor = new_visitor(served)
     if what == "logout/now":
         visitor.ask("login/ada")
@@ -60,11 +60,11 @@ def slow_move_against(served: Served, move: str, what: str) -> dict[str, bool]:
 @pytest.mark.parametrize(("move", "what"), list(product(["grow/slow", "shrink/slow"], ["login/ada", "logout/now"])))
 def test_no_slow_move_undoes_a_login_or_a_logout(served: Served, move: str, what: str, record_property: Record) -> None:
     assert often(lambda served: slow_move_against(served, move, what), served, ROUNDS) == {}
-    record_property(f"{what} amid {move}, after which it held", ROUNDS)
+    record_property(f"{what} during {move}, all in effect afterwards", ROUNDS)
 
 
 def writes_in_the_table(served: Served) -> dict[str, bool]:
-    """Write in several tabs at once while the session is in the table."""
+    """Write in several tabs concurrently while the session is in the table."""
     visitor = new_visitor(served)
     visitor.ask("login/ada")
     visitor.ask("grow/cart")
@@ -82,7 +82,7 @@ def writes_in_the_table(served: Served) -> dict[str, bool]:
 
 def test_no_write_is_lost_while_the_session_is_in_the_table(served: Served, record_property: Record) -> None:
     assert often(writes_in_the_table, served, ROUNDS) == {}
-    record_property("tabs that wrote at once into a session in the table of overflow, nothing lost", ROUNDS)
+    record_property("concurrent writes in several tabs to a session in the overflow table, none lost", ROUNDS)
 
 
 def moves_amid_reads(served: Served) -> dict[str, bool]:
@@ -103,12 +103,12 @@ def moves_amid_reads(served: Served) -> dict[str, bool]:
             visitor.ask("shrink/cart")
 
     at_once(move, *[read] * WRITERS)
-    return {"a request saw nobody": set(seen) != {"ada"}, "the login is lost": visitor.look().get("user") != "ada"}
+    return {"a request saw no user": set(seen) != {"ada"}, "the login was lost": visitor.look().get("user") != "ada"}
 
 
-def test_no_move_hides_the_session_from_requests_beside_it(served: Served, record_property: Record) -> None:
+def test_no_move_hides_the_session_from_concurrent_requests(served: Served, record_property: Record) -> None:
     assert often(moves_amid_reads, served, ROUNDS) == {}
-    record_property("moves amid reads, each of which saw the login", ROUNDS)
+    record_property("moves during reads, each of which saw the login", ROUNDS)
 
 
 def test_the_logout_ends_a_copy_of_a_session_in_the_table(served: Served) -> None:

@@ -1,8 +1,8 @@
 """
-Requests of several processes at one session, each in threads of its own, over real servers and files.
+Several processes that use one session, each in several threads, over real servers and files.
 
-Every engine takes the same tests: a process is told where by a URL. ``HOLDALL_RACES_COUNTS`` says how often each of
-many threads raises one counter; ``HOLDALL_FULL`` lets the others go on for long.
+Every engine runs the same tests: a process is given a URL. ``HOLDALL_RACES_COUNTS`` sets how often each of many
+threads increments one counter; ``HOLDALL_FULL`` makes the other tests run for long.
 """
 
 import multiprocessing
@@ -19,7 +19,7 @@ import pytest
 from holdall import Event, Sessions
 from sizes import sized
 
-# Two processes that meet are as many as it takes.
+# Two processes are enough.
 PROCESSES = sized(2, 4)
 THREADS = 4
 REQUESTS = sized(40, 500)
@@ -30,7 +30,7 @@ T = TypeVar("T")
 Record = Callable[[str, object], None]
 
 _MOST_WRITES = 1000
-# A slow writer's. Without it threads that share a memory hardly meet, for each is done before the next has its turn.
+# A slow writer's pause. Without it, threads that share memory rarely interleave, because each finishes in its own turn.
 _PAUSE_SECONDS = 0.001
 _MEMORY = "memory://"
 
@@ -39,7 +39,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 @pytest.fixture(params=["memory", "sqlite", "valkey", "postgres", "mariadb", "django_on_sqlite", "django_on_postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Name an engine as an application does."""
+    """Return an engine's URL, as an application names it."""
     if request.param == "memory":
         return f"{_MEMORY}{tmp_path}"
     if request.param == "sqlite":
@@ -65,7 +65,7 @@ def new_session(sessions: Sessions) -> str:
     return cookie
 
 
-def test_of_thousands_of_writes_by_several_processes_none_is_lost(url: str, record_property: Record) -> None:
+def test_none_of_thousands_of_writes_by_several_processes_is_lost(url: str, record_property: Record) -> None:
     cookie = new_session(open_sessions(url))
 
     in_processes(url, partial(_write_keys, url, cookie))
@@ -75,7 +75,7 @@ def test_of_thousands_of_writes_by_several_processes_none_is_lost(url: str, reco
     assert len(written) == PROCESSES * THREADS * REQUESTS
     assert written - data.keys() == set()
     assert data["began"] is True
-    record_property("writes, of which none is lost", len(written))
+    record_property("writes, none of them lost", len(written))
 
 
 def _keys(process: int, thread: int) -> list[str]:
@@ -94,26 +94,26 @@ def _write_keys(url: str, cookie: str, process: int) -> None:
     in_threads(write)
 
 
-def test_what_is_logged_out_among_slow_writers_does_not_come_back(url: str, record_property: Record) -> None:
+def test_a_session_logged_out_among_slow_writers_does_not_come_back(url: str, record_property: Record) -> None:
     sessions = open_sessions(url)
     cookies = [new_session(sessions) for _ in range(LOGOUTS)]
 
     lost = in_processes(url, partial(_write_until_logged_out, url, cookies))
 
     assert [dict(sessions.resume(cookie)) for cookie in cookies] == [{}] * LOGOUTS
-    # They did meet.
+    # They did interleave.
     assert sum(lost) > 0
-    record_property(f"logouts among slow writers, {sum(lost)} of whose writes came too late, and none back", LOGOUTS)
+    record_property(f"logouts among slow writers, with {sum(lost)} writes too late and no session back", LOGOUTS)
 
 
 def _write_until_logged_out(url: str, cookies: list[str], process: int) -> int:
-    """Write to one session after the other until it has ended; one thread of all ends them. Return the lost writes."""
+    """Write to one session after another until it has ended; one thread ends them all. Return the lost writes."""
     events: list[Event] = []
     sessions = open_sessions(url, events)
 
     def use(thread: int) -> None:
         for cookie in cookies:
-            # A session that came back would have them write for ever.
+            # A session that came back would make them write forever.
             for _ in range(_MOST_WRITES):
                 session = sessions.resume(cookie)
                 if not session:
@@ -129,7 +129,7 @@ def _write_until_logged_out(url: str, cookies: list[str], process: int) -> int:
     return sum(event.name == "lost_write" for event in events)
 
 
-def test_of_the_atomic_updates_of_several_processes_each_counts_once(url: str) -> None:
+def test_each_atomic_update_of_several_processes_counts_once(url: str) -> None:
     with open_sessions(url) as sessions:
         cookie = new_session(sessions)
 
@@ -150,8 +150,8 @@ def _count(url: str, cookie: str, process: int) -> None:
 
 
 def in_processes(url: str, work: Callable[[int], T]) -> list[T]:
-    """Do *work* in each of several processes at once, and return what they return."""
-    # What is in memory is seen by this process alone: as many threads use it.
+    """Run *work* in each of several processes concurrently, and return the results."""
+    # Only this process can see a table in memory, so as many threads use it.
     with (
         ThreadPoolExecutor(PROCESSES) if url.startswith(_MEMORY) else ProcessPoolExecutor(PROCESSES, mp_context=_SPAWN)
     ) as pool:
@@ -159,6 +159,6 @@ def in_processes(url: str, work: Callable[[int], T]) -> list[T]:
 
 
 def in_threads(work: Callable[[int], None]) -> None:
-    """Do *work* in each of several threads at once."""
+    """Run *work* in each of several threads concurrently."""
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, range(THREADS)))

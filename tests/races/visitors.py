@@ -1,4 +1,4 @@
-"""Browsers that send several requests at once over HTTP, and the gate at which a test holds some of them."""
+"""Browsers that send several concurrent HTTP requests, and the gate at which a test holds some of them."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from servers.web import SECONDS, http_client
 
 
 class Gate:
-    """Holds requests that have read their session and have not changed it yet."""
+    """A gate that holds requests that have read their session and have not changed it yet."""
 
     def __init__(self) -> None:
         self._listener = create_server(("127.0.0.1", 0))
@@ -26,11 +26,11 @@ class Gate:
         return int(self._listener.getsockname()[1])
 
     def hold(self, requests: int) -> None:
-        """Wait until so many *requests* have come."""
+        """Wait until this many *requests* have arrived."""
         self._held += [self._listener.accept()[0] for _ in range(requests)]
 
     def open(self) -> None:
-        """Let go on who has come."""
+        """Release the requests that have arrived."""
         for held in self._held:
             held.close()
 
@@ -43,7 +43,7 @@ class Gate:
 
 
 class Answer:
-    """A response, as far as sessions go."""
+    """A response, with the parts that concern sessions."""
 
     def __init__(self, response: Response) -> None:
         assert response.status == 200, response
@@ -52,16 +52,16 @@ class Answer:
 
     @property
     def seen(self) -> dict[str, Any]:
-        """What the request found in its session."""
+        """Return the data that the request found in its session."""
         found: dict[str, Any] = json.loads(self.body)
         return found
 
 
 class Visitor:
     """
-    A browser with many tabs, and with the *cookie* of a session if it is given one.
+    A browser with many tabs, optionally with the *cookie* of a session.
 
-    Its requests go to the processes in turn. The cookies of each answer are kept when that arrives, whenever the
+    Its requests go to the processes in turn. The cookies of each response are kept when it arrives, whenever the
     request was sent.
     """
 
@@ -82,11 +82,11 @@ class Visitor:
 
     @property
     def cookie(self) -> str | None:
-        """The value that stands for the session now."""
+        """Return the cookie that represents the session now."""
         return self._browser.get(KEY)
 
     def ask(self, what: str, *, gate: Gate | None = None, cookie: str | None = None) -> Answer:
-        """Ask for *what*, ``"verb/value"``, with a *cookie* that the browser held before if it is given one."""
+        """Request *what*, ``"verb/value"``, optionally with a *cookie* that the browser held before."""
         with self._lock:
             header = self._browser.header() if cookie is None else f"{KEY}={cookie}"
             port = self._served.ports[next(self._turns) % len(self._served.ports)]
@@ -99,12 +99,12 @@ class Visitor:
         return answer
 
     def look(self) -> dict[str, Any]:
-        """Return what is in the session."""
+        """Return the session's data."""
         return self.ask("read/all").seen
 
 
 def at_once(*works: Callable[[], object]) -> None:
-    """Do all *works* at once, and wait for them."""
+    """Run all *works* concurrently, and wait for them."""
     with ThreadPoolExecutor(len(works)) as pool:
         for done in [pool.submit(work) for work in works]:
             done.result()

@@ -1,4 +1,4 @@
-"""What the tests of several tables share."""
+"""Fixtures that the tests of several tables share."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from servers.postgres import PostgresServer
 
 @pytest.fixture
 def url(postgres: PostgresServer) -> str:
-    """Name an empty schema in PostgreSQL."""
+    """Return the URL of an empty schema in PostgreSQL."""
     return postgres.new_url()
 
 

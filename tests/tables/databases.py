@@ -1,4 +1,4 @@
-"""Databases that SQLAlchemy reaches over a server, and what tests ask of each in its own words."""
+"""Servers' databases that SQLAlchemy supports, and the statements that tests need in each dialect."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,25 +15,25 @@ __all__ = ["KINDS", "Database", "Kind"]
 
 @dataclass(frozen=True)
 class Kind:
-    """What differs; ``{name}`` stands for the database, and for the user that a test makes in it."""
+    """The differences between them; ``{name}`` is the database, and also the user that a test creates in it."""
 
     running: Callable[[], AbstractContextManager[Any]]
     #: A driver for each form of the table.
     drivers: Mapping[str, str]
-    #: Return the URL of a new database with what its connections are known by, and its name.
+    #: Returns the URL of a new database, with a name by which its connections are known, and its name.
     named: Callable[[URL], tuple[URL, str]]
-    #: What an error says where a user has no right to do that, and where the server only reads.
+    #: The error for a user without the right, and for a server that is read-only.
     forbidden: str
     only_reads: str
     new_user: Sequence[str]
-    #: Let that user only read, and no longer.
+    #: Make that user read-only, and writable again.
     demote: str
     promote: str
-    #: Show who waits for a lock, and the connections to the database; end one.
+    #: Show connections that wait for a lock, and all connections to the database; end one.
     waiting: str
     connections: str
     end: str
-    #: Let a connection wait for locks for long, and not be the one that a deadlock ends.
+    #: Make a connection wait for locks for long, so that it is not the one that a deadlock ends.
     wait_long: str
 
 
@@ -42,7 +42,7 @@ def _of_postgresql(url: URL) -> tuple[URL, str]:
     return url.update_query_dict({"application_name": name}), name
 
 
-#: By the fixture that runs a server of it.
+#: By the fixture that runs the server.
 KINDS = {
     "mariadb": Kind(
         running=running_mariadb,
@@ -59,7 +59,7 @@ KINDS = {
         wait_long="SET innodb_lock_wait_timeout = 60",
     ),
     "postgres": Kind(
-        # Its writes outlive the server, though not the machine's power.
+        # Its writes survive a crash of the server, though not a power failure.
         running=lambda: running_postgres(*FAST),
         drivers={"sync": "postgresql+psycopg", "async": "postgresql+psycopg"},
         named=_of_postgresql,
@@ -70,7 +70,7 @@ KINDS = {
             "GRANT USAGE ON SCHEMA {name} TO {name}",
             "GRANT {rights} ON ALL TABLES IN SCHEMA {name} TO {name}",
         ],
-        # A connection is told when it opens, so that a pool keeps one that only reads, as after a failover.
+        # A connection gets this setting when it opens, so a pool keeps one that is read-only, as after a failover.
         demote="ALTER ROLE {name} SET default_transaction_read_only = on",
         promote="ALTER ROLE {name} RESET default_transaction_read_only",
         waiting="SELECT 1 FROM pg_locks WHERE NOT granted",
@@ -82,7 +82,7 @@ KINDS = {
 
 
 class Database:
-    """An empty database on a *server*, or what is like one."""
+    """An empty database on a *server*, or its equivalent."""
 
     def __init__(self, kind: Kind, server: Any) -> None:
         self.kind = kind
@@ -95,21 +95,21 @@ class Database:
         return url.render_as_string(hide_password=False)
 
     def ask(self, question: str) -> list[Any]:
-        """Return what is answered in it."""
+        """Return the result of a query in it."""
         engine = create_engine(self.url(), poolclass=NullPool, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             answer = connection.execute(text(question))
             return list(answer) if answer.returns_rows else []
 
     def new_user(self, rights: str) -> dict[str, str]:
-        """Make a user who has *rights* on the tables, and return the parts of a URL that name them."""
+        """Create a user with *rights* on the tables, and return the parts of a URL that name them."""
         for statement in self.kind.new_user:
             self._ask_server(statement, rights=rights)
         return {"username": self._name, "password": "hunter2"}
 
     @contextmanager
     def demoted(self) -> Iterator[None]:
-        """Let that user only read."""
+        """Make that user read-only."""
         self._ask_server(self.kind.demote)
         try:
             yield
@@ -117,15 +117,15 @@ class Database:
             self._ask_server(self.kind.promote)
 
     def waiting(self) -> list[Any]:
-        """Return who waits for a lock."""
+        """Return the connections that wait for a lock."""
         return self._ask_server(self.kind.waiting)
 
     def connections(self) -> list[Any]:
-        """Return what is connected to it."""
+        """Return the connections to it."""
         return [each for (each,) in self._ask_server(self.kind.connections)]
 
     def end(self, connection: Any) -> None:
-        """End one of these."""
+        """End one of the connections."""
         self._ask_server(self.kind.end, connection=connection)
 
     def _ask_server(self, question: str, **values: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Databases of a Django project that come and go with a test, by alias."""
+"""Databases of a Django project that exist for one test, by alias."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -17,13 +17,13 @@ _numbers = count()
 
 
 def new_alias(name: str) -> str:
-    """Return an alias that no database had: a thread that lives on keeps its connection to the one that had it."""
+    """Return a new alias, because a long-lived thread keeps its connection to the alias's earlier database."""
     return f"{name}{next(_numbers)}"
 
 
 def of_postgres(url: str) -> dict[str, Any]:
-    """Return what ``DATABASES`` says of a *url*."""
-    # Here, because the driver cannot be imported on every Python, and most tests need no server.
+    """Return the ``DATABASES`` entry for a *url*."""
+    # Imported here, because some Pythons lack the driver, and most tests need no server.
     from psycopg.conninfo import conninfo_to_dict
 
     parts = conninfo_to_dict(url)
@@ -38,19 +38,19 @@ def of_postgres(url: str) -> dict[str, Any]:
 
 
 def of_sqlite(path: object) -> dict[str, Any]:
-    """Return what ``DATABASES`` says of a file, in which nothing need outlive the machine's power."""
+    """Return the ``DATABASES`` entry for a file, whose writes need not survive a power failure."""
     options = {"init_command": "PRAGMA journal_mode=wal; PRAGMA synchronous=off"}
     return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": options}
 
 
 @contextmanager
 def unmigrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
-    """Let *alias* be a database, and close what all threads have opened there."""
+    """Make *alias* a database, and close all threads' connections to it afterwards."""
     opened: list[Any] = []
 
     def keep(connection: Any, **_: object) -> None:
         if connection.alias == alias:
-            # Until the end, for one that goes with its thread would warn that nobody has closed it.
+            # Kept until the end, because one that disappears with its thread would warn that it was not closed.
             opened.append(connection.connection)
 
     connections.settings[alias] = {**connections.settings["default"], **database}
@@ -68,7 +68,7 @@ def unmigrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def migrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
-    """Let *alias* be a database that has our table."""
+    """Make *alias* a database with our table."""
     with unmigrated(alias, database):
         call_command("migrate", "holdall_django", database=alias, verbosity=0)
         yield alias

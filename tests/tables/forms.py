@@ -1,4 +1,4 @@
-"""Tables that come in two forms: both are tested as if they were awaited."""
+"""Tables that come in two forms: both are tested as async tables."""
 
 import asyncio
 import inspect
@@ -17,7 +17,7 @@ FORMS = ["sync", "async"]
 def opened(
     kinds: tuple[type, type], form: str, given: Any, clock: FakeClock, runner: asyncio.Runner, **options: Any
 ) -> Iterator[Any]:
-    """Open a table of one of two *kinds*, the sync one or the async one."""
+    """Open a table of one of two *kinds*, sync or async."""
     sync_kind, async_kind = kinds
     if form == "sync":
         table: Any = sync_kind(given, clock=clock, **options)
@@ -30,5 +30,5 @@ def opened(
 
 
 async def settled(answer: Any) -> Any:
-    """Return an answer of whichever form."""
+    """Return an answer from either form."""
     return await answer if inspect.isawaitable(answer) else answer

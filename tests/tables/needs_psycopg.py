@@ -1,4 +1,4 @@
-"""Imported first by tests of PostgreSQL, which are skipped where its driver has no binary and finds no library."""
+"""Imported first by PostgreSQL's tests, which are skipped if the driver has no binary and finds no library."""
 
 from servers.postgres import driver
 

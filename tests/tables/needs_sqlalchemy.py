@@ -1,4 +1,4 @@
-"""Imported first by tests of SQLAlchemy, which are skipped where it or a driver has no binary."""
+"""Imported first by SQLAlchemy's tests, which are skipped if SQLAlchemy or a driver has no binary."""
 
 import pytest
 

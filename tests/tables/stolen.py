@@ -1,4 +1,4 @@
-"""What must not be found in a stolen table."""
+"""Text that a stolen table must not contain."""
 
 import base64
 import hmac
@@ -11,7 +11,7 @@ _CARD = "4111111111111111"
 
 
 def traces(sessions: Sessions) -> list[bytes]:
-    """Begin a session, and return what would give it away: its ID, its values and their names, and the row's key."""
+    """Begin a session, and return everything that would reveal it: its ID, values and names, and its row's key."""
     session = sessions.fetch()
     session["card"] = _CARD
     sid = sessions.commit(session).cookie

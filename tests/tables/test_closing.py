@@ -1,4 +1,4 @@
-"""Sessions that are closed: what they have opened, connections, files and threads, is gone with that."""
+"""Test that closing sessions closes everything that they opened: connections, files and threads."""
 
 import asyncio
 import gc
@@ -14,12 +14,12 @@ import pytest
 from holdall import ConfigurationError, MemoryTable, Sessions, TableStore, tables
 from holdall.tables.sqlite import SQLiteTable
 
-SECRET = "a secret of these tests, which nobody else has"
+SECRET = "a secret of these tests, which no application has"
 
 
 @pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Name an engine as an application does."""
+    """Return an engine's URL, as an application names it."""
     match request.param:
         case "memory":
             return f"memory://{tmp_path}"
@@ -33,7 +33,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def left_open() -> Callable[[], set[Any]]:
-    """Tell what is open now and was not when the test began."""
+    """Return what is open now and was not when the test began."""
     before = _open()
     return lambda: _open() - before
 
@@ -57,9 +57,7 @@ async def use_async(sessions: Sessions, cookie: str | None = None) -> str | None
     return (await sessions.commit_async(session)).cookie
 
 
-def test_closing_leaves_nothing_open_and_what_comes_later_opens_it_again(
-    url: str, left_open: Callable[[], set[Any]]
-) -> None:
+def test_closing_leaves_nothing_open_and_later_use_opens_it_again(url: str, left_open: Callable[[], set[Any]]) -> None:
     sessions = Sessions("table", table=url, key="sid")
     cookie = use(sessions)
     sessions.close()
@@ -76,7 +74,7 @@ def test_closing_leaves_nothing_open_and_what_comes_later_opens_it_again(
     assert left_open() == set()
 
 
-def test_closing_an_awaited_form_leaves_nothing_open_either(url: str, left_open: Callable[[], set[Any]]) -> None:
+def test_closing_an_async_form_leaves_nothing_open(url: str, left_open: Callable[[], set[Any]]) -> None:
     sessions = Sessions("table", table=url, key="sid")
 
     async def main() -> None:
@@ -87,7 +85,7 @@ def test_closing_an_awaited_form_leaves_nothing_open_either(url: str, left_open:
             assert await use_async(sessions, cookie) == cookie
             await asyncio.gather(*(use_async(sessions, cookie) for _ in range(5)))
         after = left_open() - before
-        # SQLite's writes go through the threads of the loop's executor, which the loop ends.
+        # SQLite's writes use the threads of the loop's executor, which the loop ends.
         assert {each for each in after if not isinstance(each, threading.Thread)} == set()
 
     asyncio.run(main())
@@ -108,7 +106,7 @@ def test_closing_closes_both_forms(url: str, left_open: Callable[[], set[Any]]) 
     assert left_open() == set()
 
 
-def test_an_awaited_form_is_not_closed_without_waiting(valkey: Any) -> None:
+def test_an_async_form_cannot_be_closed_without_await(valkey: Any) -> None:
     sessions = Sessions("table", table=valkey.url, key="sid")
 
     async def main() -> None:
@@ -120,14 +118,14 @@ def test_an_awaited_form_is_not_closed_without_waiting(valkey: Any) -> None:
     asyncio.run(main())
 
 
-def test_nothing_was_opened_of_sessions_that_nobody_used(url: str, left_open: Callable[[], set[Any]]) -> None:
+def test_unused_sessions_have_opened_nothing(url: str, left_open: Callable[[], set[Any]]) -> None:
     with Sessions("table", table=url, key="sid"):
         pass
 
     assert left_open() == set()
 
 
-def test_the_connections_of_other_threads_are_closed_too(tmp_path: Path, left_open: Callable[[], set[Any]]) -> None:
+def test_other_threads_connections_are_closed_too(tmp_path: Path, left_open: Callable[[], set[Any]]) -> None:
     sessions = Sessions("table", table=f"sqlite:///{tmp_path / 'sessions.db'}", key="sid")
     cookie = use(sessions)
     barrier = threading.Barrier(3)
@@ -147,7 +145,7 @@ def test_the_connections_of_other_threads_are_closed_too(tmp_path: Path, left_op
     assert left_open() == set()
 
 
-def test_what_was_handed_in_stays_open(tmp_path: Path, left_open: Callable[[], set[Any]]) -> None:
+def test_objects_that_were_passed_in_stay_open(tmp_path: Path, left_open: Callable[[], set[Any]]) -> None:
     table = SQLiteTable(tmp_path / "sessions.db")
     sessions = Sessions(TableStore(table), key="sid")
     use(sessions)

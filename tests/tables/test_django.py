@@ -1,4 +1,4 @@
-"""The table in a Django project's database: the contract, and what belongs to a project that has transactions."""
+"""The table in a Django project's database: the contract, and the behaviour in a project's transactions."""
 
 import asyncio
 import sqlite3
@@ -67,7 +67,7 @@ def table(alias: str, clock: FakeClock) -> DjangoTable:
 
 
 class Threaded:
-    """A table whose verbs are awaited while threads of their own do them: Django has no cursor for an event loop."""
+    """A table that is awaited while its own threads run the verbs, because Django has no cursor for an event loop."""
 
     def __init__(self, table: DjangoTable, threads: ThreadPoolExecutor) -> None:
         self._table = table
@@ -86,13 +86,13 @@ class Threaded:
 
 @pytest.fixture(scope="module")
 def threads(engine: str) -> Iterator[ThreadPoolExecutor]:
-    """Threads that end with the database: each has a connection to it."""
+    """Return threads that end with the database, each with a connection to it."""
     with ThreadPoolExecutor(8) as threads:
         yield threads
 
 
 class TestDjangoTable(TableConformance):
-    forks = False  # a forked process does not have the threads of the test
+    forks = False  # a forked process does not have the test's threads
 
     @pytest.fixture
     def table(self, alias: str, clock: FakeClock, threads: ThreadPoolExecutor) -> AsyncTable:
@@ -116,8 +116,8 @@ class TestInterleavings(InterleavingConformance):
         return lambda clock: Threaded(DjangoTable(alias, clock=clock), threads)
 
 
-def test_a_project_has_a_migration_for_all_that_its_model_says() -> None:
-    # As makemigrations does, without a look at the databases: here the default one is not there.
+def test_the_migrations_match_the_model() -> None:
+    # As makemigrations does, without checking the databases: here the default one does not exist.
     migrations = MigrationLoader(None)
 
     changes = MigrationAutodetector(migrations.project_state(), ProjectState.from_apps(apps)).changes(migrations.graph)
@@ -146,7 +146,7 @@ def test_an_application_that_is_not_installed_is_refused() -> None:
         Sessions("table", table="django", key="sid").prepare("async")
 
 
-def test_settings_may_make_a_table_before_the_applications_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_may_create_a_table_before_the_applications_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apps, "ready", False)
 
     assert DjangoTable("sesions").using == "sesions"
@@ -170,10 +170,10 @@ def test_the_command_works_on_a_projects_table(tmp_path: Path) -> None:
     assert "PYTHONPATH" in failed.stderr
 
 
-# Within a transaction of the project's.
+# Within a transaction of the project.
 
 
-def test_an_insert_that_finds_a_row_leaves_the_transaction_as_it_is(table: DjangoTable, clock: FakeClock) -> None:
+def test_an_insert_that_finds_a_row_leaves_the_transaction_usable(table: DjangoTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock, b"first"))
 
     with transaction.atomic(table.using):
@@ -184,7 +184,7 @@ def test_an_insert_that_finds_a_row_leaves_the_transaction_as_it_is(table: Djang
     assert table.read(b"2" * 32) == new_row(clock)
 
 
-def test_what_was_written_in_a_transaction_goes_with_it(table: DjangoTable, clock: FakeClock) -> None:
+def test_writes_are_visible_in_a_transaction_and_rolled_back_with_it(table: DjangoTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
 
     with transaction.atomic(table.using):
@@ -199,7 +199,7 @@ def test_what_was_written_in_a_transaction_goes_with_it(table: DjangoTable, cloc
 
 @pytest.mark.parametrize("is_renewal", [False, True])
 @pytest.mark.parametrize("is_undone", [False, True])
-def test_what_a_request_ended_in_a_transaction_stays_ended(
+def test_a_session_ended_in_a_transaction_stays_ended(
     table: DjangoTable, clock: FakeClock, is_renewal: bool, is_undone: bool
 ) -> None:
     table.insert(DIGEST, new_row(clock))
@@ -217,7 +217,7 @@ def test_what_a_request_ended_in_a_transaction_stays_ended(
     assert row is None if not is_renewal else row.is_tombstone
 
 
-def test_what_a_request_cleared_in_a_transaction_stays_cleared(table: DjangoTable, clock: FakeClock) -> None:
+def test_sessions_cleared_in_a_transaction_stay_cleared(table: DjangoTable, clock: FakeClock) -> None:
     for number in range(10):
         table.insert(number.to_bytes(32, "big"), new_row(clock))
     rollback.begin()
@@ -231,9 +231,7 @@ def test_what_a_request_cleared_in_a_transaction_stays_cleared(table: DjangoTabl
     assert table.clear(clock()) == 2
 
 
-def test_what_was_ended_outside_of_a_request_or_of_a_transaction_is_not_in_doubt(
-    table: DjangoTable, clock: FakeClock
-) -> None:
+def test_an_end_outside_a_request_or_a_transaction_is_not_in_doubt(table: DjangoTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
     table.insert(b"2" * 32, new_row(clock))
 
@@ -245,7 +243,7 @@ def test_what_was_ended_outside_of_a_request_or_of_a_transaction_is_not_in_doubt
     assert not rollback.take()
 
 
-def test_a_transaction_sweeps_nothing_by_itself(table: DjangoTable, clock: FakeClock) -> None:
+def test_nothing_is_swept_automatically_in_a_transaction(table: DjangoTable, clock: FakeClock) -> None:
     fill(table, clock, range(100))
     clock.advance(2 * DAY)
 
@@ -255,7 +253,7 @@ def test_a_transaction_sweeps_nothing_by_itself(table: DjangoTable, clock: FakeC
     assert table.sweep() == 100
 
 
-def test_a_row_that_changes_while_it_is_deleted_is_given_back_as_it_last_was(
+def test_a_row_that_changes_during_its_deletion_is_returned_in_its_last_state(
     table: DjangoTable, clock: FakeClock
 ) -> None:
     row = new_row(clock)
@@ -282,7 +280,7 @@ def test_a_row_that_changes_while_it_is_deleted_is_given_back_as_it_last_was(
     assert table.read(DIGEST) is None
 
 
-# By itself.
+# Automatic sweeping.
 
 
 def fill(table: DjangoTable, clock: FakeClock, numbers: Iterable[int]) -> None:
@@ -290,7 +288,7 @@ def fill(table: DjangoTable, clock: FakeClock, numbers: Iterable[int]) -> None:
         table.insert(number.to_bytes(32, "big"), new_row(clock))
 
 
-def test_what_has_expired_goes_by_itself_with_later_writes(table: DjangoTable, clock: FakeClock) -> None:
+def test_expired_rows_are_removed_by_later_writes(table: DjangoTable, clock: FakeClock) -> None:
     fill(table, clock, range(500))
     clock.advance(2 * DAY)
     fill(table, clock, range(500, 500 + 256))
@@ -298,7 +296,7 @@ def test_what_has_expired_goes_by_itself_with_later_writes(table: DjangoTable, c
     assert count(table) == 256
 
 
-def test_a_sweep_of_thousands_takes_portions_and_minds_no_listener(table: DjangoTable, clock: FakeClock) -> None:
+def test_a_sweep_of_thousands_is_split_into_batches_and_ignores_listeners(table: DjangoTable, clock: FakeClock) -> None:
     fill(table, clock, range(1200))
     clock.advance(2 * DAY)
     told = []
@@ -323,10 +321,10 @@ def count(table: DjangoTable) -> int:
     return apps.get_model("holdall_django", "SessionRow").objects.using(table.using).count()
 
 
-# What fails.
+# Failures.
 
 
-def test_a_table_that_was_not_migrated_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_table_without_migration_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
     with unmigrated("other", of_sqlite(tmp_path / "other.sqlite3")):
         table = DjangoTable("other", clock=clock)
 
@@ -335,7 +333,7 @@ def test_a_table_that_was_not_migrated_is_a_store_error(tmp_path: Path, clock: F
                 verb()
 
 
-def test_a_database_that_is_locked_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_locked_database_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
     database = of_sqlite(tmp_path / "locked.sqlite3")
     database["OPTIONS"] = {"timeout": 0.05}
     with migrated("locked", database) as alias, closing(sqlite3.connect(database["NAME"])) as other:
@@ -349,7 +347,7 @@ def test_a_database_that_is_locked_is_a_store_error(tmp_path: Path, clock: FakeC
         assert table.insert(DIGEST, new_row(clock))
 
 
-def test_a_server_that_is_not_there_is_a_store_error_that_names_it_without_the_password(clock: FakeClock) -> None:
+def test_a_server_that_is_down_is_a_store_error_that_names_it_without_the_password(clock: FakeClock) -> None:
     database = of_postgres(f"postgresql://shop:hunter2@127.0.0.1:{free_port()}/shop?options=")
     with unmigrated("nowhere", database), pytest.raises(StoreError) as failure:
         DjangoTable("nowhere", clock=clock).read(DIGEST)
@@ -359,7 +357,7 @@ def test_a_server_that_is_not_there_is_a_store_error_that_names_it_without_the_p
     assert "hunter2" not in "".join(traceback.format_exception(failure.value))
 
 
-def test_a_server_that_is_killed_and_comes_back_is_found_again(clock: FakeClock) -> None:
+def test_a_server_that_is_killed_and_comes_back_is_used_again(clock: FakeClock) -> None:
     with running_postgres(*FAST) as server, migrated("killed", of_postgres(server.new_url())) as alias:
         table = DjangoTable(alias, clock=clock)
         table.insert(DIGEST, new_row(clock))

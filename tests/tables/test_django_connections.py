@@ -1,4 +1,4 @@
-"""Django's table: whose connections it uses, for how long it waits on them, and which statements are sent again."""
+"""Django's table: the connections it uses, how long it waits for them, and which statements are sent again."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1) -> Row:
 
 
 def of(url: str, **options: Any) -> dict[str, Any]:
-    """Return what ``DATABASES`` says of a *url*, with more ``OPTIONS``; its connections outlast requests."""
+    """Return the ``DATABASES`` entry for a *url*, with more ``OPTIONS``; its connections outlast requests."""
     database = of_postgres(url)
     return {**database, "CONN_MAX_AGE": None, "OPTIONS": {**database["OPTIONS"], **options}}
 
@@ -72,7 +72,7 @@ def databases(url: str, path: Any) -> Mapping[str, Mapping[str, Any]]:
 
 @pytest.mark.parametrize("is_given_back", [False, True])
 @pytest.mark.parametrize("name", ["postgres", "postgres with a pool", "sqlite"])
-def test_a_forked_process_and_its_parent_get_the_answers_to_their_own_questions(
+def test_a_forked_process_and_its_parent_each_get_their_own_answers(
     url: str, tmp_path: Any, clock: FakeClock, name: str, is_given_back: bool
 ) -> None:
     with migrated("forked", databases(url, tmp_path)[name]) as alias:
@@ -116,7 +116,7 @@ def test_a_forked_process_neither_closes_nor_frees_its_parents_connection(table:
 # Isolation.
 
 
-# Set as the server's default, because Django's option applies to transactions only.
+# Set as the server's default, because Django's option only applies to transactions.
 _at_each_level = pytest.mark.parametrize("level", ["repeatable%5C%20read", "serializable"])
 
 
@@ -144,7 +144,7 @@ def test_concurrent_writes_succeed_under_every_isolation_level(url: str, clock: 
 
 
 @_at_each_level
-def test_a_statement_that_meets_a_serialization_failure_is_sent_again(
+def test_a_statement_with_a_serialization_failure_is_sent_again(
     url: str, postgres: PostgresServer, clock: FakeClock, level: str
 ) -> None:
     isolated = of(f"{url}%20-cdefault_transaction_isolation%3D{level}", application_name=url[-8:])
@@ -162,7 +162,7 @@ def test_a_statement_that_meets_a_serialization_failure_is_sent_again(
             writer.execute("UPDATE holdall_django_session SET version = 2")
             touching = threads.submit(touch)
             waits = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{url[-8:]}' AND wait_event_type = 'Lock'"
-            wait_until("it waits", lambda: postgres.ask(waits))
+            wait_until("a statement waits", lambda: postgres.ask(waits))
             writer.commit()
 
             assert touching.result() is True
@@ -170,7 +170,7 @@ def test_a_statement_that_meets_a_serialization_failure_is_sent_again(
         assert table.read(DIGEST) == new_row(clock, version=2)._replace(expires=clock() + 2 * DAY, seen=clock())
 
 
-def test_a_transaction_that_has_failed_is_the_projects_to_begin_again(url: str, clock: FakeClock) -> None:
+def test_a_failed_transaction_is_left_to_the_project(url: str, clock: FakeClock) -> None:
     with migrated("isolated", of(url, isolation_level=psycopg.IsolationLevel.REPEATABLE_READ)) as alias:
         table = DjangoTable(alias, clock=clock)
         table.insert(DIGEST, new_row(clock))
@@ -204,14 +204,16 @@ def test_a_transaction_that_has_failed_is_the_projects_to_begin_again(url: str, 
         ("sqlite", ("database is locked",), None),
     ],
 )
-def test_what_other_databases_call_a_conflict_is_known(vendor: str, answer: tuple[Any, ...], code: str | None) -> None:
+def test_other_databases_errors_for_a_conflict_are_recognized(
+    vendor: str, answer: tuple[Any, ...], code: str | None
+) -> None:
     assert sqlstate_of(Exception(*answer), vendor) == code
 
 
-# Servers that refuse, or do not answer.
+# Servers that refuse, or do not respond.
 
 
-# Before, the driver does not tell the server's last words from a connection that broke.
+# Earlier versions of the driver do not distinguish the server's last message from a broken connection.
 _says_why = pytest.mark.skipif(
     tuple(map(int, psycopg.__version__.split(".")[:2])) < (3, 3), reason="psycopg is older than 3.3"
 )
@@ -233,14 +235,14 @@ def test_a_statement_whose_connection_the_server_ends_is_sent_again(
         writer.execute("SELECT FROM holdall_django_session FOR UPDATE")
         replacing = threads.submit(replace)
         waits = f"FROM pg_stat_activity WHERE application_name = '{url[-8:]}' AND wait_event_type = 'Lock'"
-        wait_until("it waits", lambda: postgres.ask(f"SELECT 1 {waits}"))
+        wait_until("a statement waits", lambda: postgres.ask(f"SELECT 1 {waits}"))
         assert postgres.ask(f"SELECT pg_terminate_backend(pid, 5000) {waits}") == [(True,)]
         writer.rollback()
 
         assert replacing.result() is _DONE
 
 
-def test_a_server_that_only_reads_is_left_once_and_then_is_a_store_error(
+def test_a_read_only_server_is_left_once_and_then_is_a_store_error(
     table: DjangoTable, url: str, clock: FakeClock
 ) -> None:
     table.insert(DIGEST, new_row(clock))
@@ -256,7 +258,7 @@ def test_a_server_that_only_reads_is_left_once_and_then_is_a_store_error(
         DjangoTable("reading", clock=clock).touch(DIGEST, clock() + DAY, seen=clock())
 
 
-def test_a_connection_of_another_driver_is_ended_by_closing_it(tmp_path: Path) -> None:
+def test_another_drivers_connection_is_ended_by_closing_it(tmp_path: Path) -> None:
     with unmigrated("other", of_sqlite(tmp_path / "db.sqlite3")):
         connection: Any = connections["other"]
         connection.ensure_connection()
@@ -282,7 +284,7 @@ def test_in_a_transaction_nothing_is_sent_again(table: DjangoTable, clock: FakeC
 
 
 @pytest.mark.parametrize("in_transaction", [False, True])
-def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
+def test_a_locked_table_is_a_store_error_within_the_limit_and_no_statement_waits_on(
     table: DjangoTable, postgres: PostgresServer, url: str, clock: FakeClock, in_transaction: bool
 ) -> None:
     table.insert(DIGEST, new_row(clock))
@@ -297,12 +299,12 @@ def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
             impatient.remove(DIGEST)
         assert time.monotonic() - began < 3
         waiting = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{url[-8:]}' AND wait_event_type = 'Lock'"
-        wait_until("nobody waits", lambda: not postgres.ask(waiting))
+        wait_until("no statement waits", lambda: not postgres.ask(waiting))
 
     assert impatient.read(DIGEST) == new_row(clock)
 
 
-def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(clock: FakeClock) -> None:
+def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_used_again(clock: FakeClock) -> None:
     with running_postgres(*FAST) as server, migrated("frozen", of(server.new_url(), connect_timeout=2)) as alias:
         table = DjangoTable(alias, timeout=SECOND, clock=clock)
         table.insert(DIGEST, new_row(clock))
@@ -320,7 +322,7 @@ def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(c
         assert table.read(DIGEST) == new_row(clock)
 
 
-def test_a_failure_shows_no_value(table: DjangoTable, url: str, clock: FakeClock) -> None:
+def test_a_failure_shows_no_values(table: DjangoTable, url: str, clock: FakeClock) -> None:
     table.sweep()
     with psycopg.connect(url, autocommit=True) as other:
         other.execute(

@@ -1,4 +1,4 @@
-"""Handles: what a visitor may see of the rows that are theirs."""
+"""Handles: how visitors may refer to their own rows."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ from holdall.tables import RowInfo
 from holdall.testing import FakeClock
 
 
-def test_a_handle_names_a_row_always_alike_and_shows_nothing_of_its_digest(clock: FakeClock) -> None:
+def test_a_handle_always_names_the_same_row_and_reveals_nothing_of_its_digest(clock: FakeClock) -> None:
     digests = [hashlib.sha256(bytes([number])).digest() for number in range(100)]
     handles = [RowInfo(digest, clock(), clock()).handle for digest in digests]
 

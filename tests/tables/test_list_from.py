@@ -1,4 +1,4 @@
-"""Lists that are read from a replica, which may lag behind, while all else goes to the table."""
+"""Lists that are read from a replica, which may lag behind, while everything else uses the table."""
 
 import asyncio
 import shutil
@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> Callable[[str], str]:
     return lambda name: f"sqlite:///{tmp_path / name}"
 
 
-def test_a_list_is_the_replicas_and_what_ends_sessions_goes_by_the_table(
+def test_a_list_comes_from_the_replica_and_revocations_use_the_table(
     files: Callable[[str], str], tmp_path: Path, clock: FakeClock
 ) -> None:
     with Sessions("table", table=files("main.db"), clock=clock, **_OPTIONS) as sessions:
@@ -43,7 +43,7 @@ def test_a_list_is_the_replicas_and_what_ends_sessions_goes_by_the_table(
         assert len(sessions.list(7)) == 1
 
 
-def test_nothing_is_made_where_a_replica_should_be(files: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_missing_replica_is_not_created(files: Callable[[str], str], tmp_path: Path) -> None:
     sessions = Sessions("table", table=files("main.db"), list_from=files("replica.db"), **_OPTIONS)
     with sessions, pytest.raises((StoreError, ConfigurationError)):
         sessions.list(7)
@@ -51,7 +51,7 @@ def test_nothing_is_made_where_a_replica_should_be(files: Callable[[str], str], 
     assert not (tmp_path / "replica.db").exists()
 
 
-def test_a_replica_that_is_awaited_serves_lists(clock: FakeClock) -> None:
+def test_an_async_replica_serves_lists(clock: FakeClock) -> None:
     table, replica = MemoryTable(clock=clock), MemoryTable(clock=clock)
     log_in(Sessions(TableStore(replica), clock=clock, **_OPTIONS))
     awaited: Callable[[MemoryTable], AsyncTable] = as_async
@@ -65,6 +65,6 @@ def test_a_replica_of_the_other_form_is_refused() -> None:
         TableStore(MemoryTable(), list_from=as_async(MemoryTable()))
 
 
-def test_a_replica_is_named_by_its_url() -> None:
+def test_a_replica_is_given_by_its_url() -> None:
     with pytest.raises(ConfigurationError, match=r"list_from= takes a URL"):
         Sessions("table", table="main", list_from=MemoryTable(), **_OPTIONS)

@@ -1,4 +1,4 @@
-"""The memory table under threads, and what it does without any."""
+"""The memory table with threads, and its behaviour without any."""
 
 import random
 import sys
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def _eager_threads() -> Iterator[None]:
-    """Let threads take turns far more often than usual."""
+    """Make threads switch far more often than usual."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -37,7 +37,7 @@ def digest(number: int) -> bytes:
 
 
 @pytest.mark.usefixtures("_eager_threads")
-def test_eight_threads_leave_the_table_in_order(clock: FakeClock) -> None:
+def test_eight_threads_leave_the_table_consistent(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock, max_rows=40)
     principals = ["ada", "bob", None]
 
@@ -48,7 +48,7 @@ def test_eight_threads_leave_the_table_in_order(clock: FakeClock) -> None:
             each = digest(chance.randrange(60))
             match chance.randrange(6):
                 case 0:
-                    # It may be full of tombstones by then, which are never evicted.
+                    # By then it may be full of tombstones, which are never evicted.
                     with suppress(StoreError):
                         done["inserted"] += table.insert(each, row(clock, principal=chance.choice(principals)))
                 case 1:
@@ -109,7 +109,7 @@ def test_readers_see_whole_rows_while_others_write(clock: FakeClock) -> None:
     assert all(0 < reader.result() <= 5000 for reader in readers)
 
 
-def test_it_starts_no_thread(clock: FakeClock) -> None:
+def test_the_memory_table_starts_no_thread(clock: FakeClock) -> None:
     before = set(threading.enumerate())
     table = MemoryTable(clock=clock)
     for number in range(100):
@@ -117,7 +117,7 @@ def test_it_starts_no_thread(clock: FakeClock) -> None:
     clock.advance(2 * HOUR)
     table.sweep()
 
-    # Threads of tests before this one may end meanwhile.
+    # Threads of earlier tests may end at any time.
     assert set(threading.enumerate()) <= before
 
 
@@ -143,7 +143,7 @@ def test_rows_are_evicted_in_the_order_of_their_use(clock: FakeClock) -> None:
 
 
 @pytest.mark.usefixtures("_eager_threads")
-def test_find_lists_rows_as_they_stood_together(clock: FakeClock) -> None:
+def test_find_returns_rows_from_one_moment(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock)
     for number in range(2):
         table.insert(digest(number), row(clock, principal="7"))
@@ -152,7 +152,7 @@ def test_find_lists_rows_as_they_stood_together(clock: FakeClock) -> None:
     def find() -> None:
         while not over.is_set():
             times = {each.digest: each.expires for each in table.find("7")}
-            # Of two that are touched one after the other, the second is never seen ahead of the first.
+            # If two rows are touched one after the other, the second is never seen ahead of the first.
             assert times[digest(0)] - times[digest(1)] in (timedelta(0), timedelta(seconds=1))
 
     with ThreadPoolExecutor(2) as threads:

@@ -1,4 +1,4 @@
-"""What is made once for each process, such as a pool of connections."""
+"""Objects that are created once per process, such as a pool of connections."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from holdall._connections import PerProcess
 
 
-def test_threads_that_make_one_at_the_same_time_share_the_first() -> None:
+def test_threads_that_create_one_concurrently_share_the_first() -> None:
     together = threading.Barrier(2)
     made: list[object] = []
 
     def make() -> object:
-        # Both threads have found none by now.
+        # By now, neither thread has found one.
         together.wait(timeout=30)
         made.append(object())
         return made[-1]

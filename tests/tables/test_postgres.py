@@ -1,4 +1,4 @@
-"""The table in PostgreSQL: the contract on a real server, and what belongs to a server far away."""
+"""The table in PostgreSQL: the contract on a real server, and the behaviour with a remote server."""
 
 import tables.needs_psycopg  # noqa: F401  # skips all of these without the driver
 
@@ -53,7 +53,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture(params=FORMS)
 def open_table(request: pytest.FixtureRequest, clock: FakeClock, runner: asyncio.Runner) -> Iterator[Open]:
-    """Open a table of either form, to be awaited."""
+    """Open a table of either form as an async table."""
     kinds = PostgresTable, AsyncPostgresTable
     with ExitStack() as tables:
         yield lambda url, **options: tables.enter_context(opened(kinds, request.param, url, clock, runner, **options))
@@ -112,11 +112,11 @@ class TestAsyncInterleavings(InterleavingConformance):
         runner.run(pool.close())
 
 
-# What it is opened with.
+# Setup.
 
 
 @pytest.mark.parametrize("form", ["sync", "async"])
-def test_a_pool_whose_connections_begin_transactions_keeps_what_is_written(
+def test_a_pool_whose_connections_begin_transactions_keeps_its_writes(
     url: str, clock: FakeClock, runner: asyncio.Runner, form: str
 ) -> None:
     row = Row(b"data", 1, clock() + DAY, clock())
@@ -149,7 +149,7 @@ def test_a_url_names_the_database(url: str, scheme: str) -> None:
     assert dict(Sessions("table", table=url, key="sid").resume(cookie)) == {"seen": 1}
 
 
-def test_a_url_opens_the_awaited_table_for_an_async_adapter(url: str, runner: asyncio.Runner) -> None:
+def test_a_url_opens_the_async_table_for_an_async_adapter(url: str, runner: asyncio.Runner) -> None:
     sessions = Sessions("table", table=url, key="sid")
 
     async def visit() -> str | None:
@@ -166,7 +166,7 @@ def test_a_url_opens_the_awaited_table_for_an_async_adapter(url: str, runner: as
 
 @pytest.mark.parametrize("url", ["postgresql://somebody:hunter2@host/x?=1", "host=somewhere hunter2"])
 @pytest.mark.parametrize("kind", [PostgresTable, AsyncPostgresTable])
-def test_a_url_that_cannot_be_read_is_not_shown(kind: type, url: str) -> None:
+def test_an_invalid_url_is_not_shown(kind: type, url: str) -> None:
     with pytest.raises(ConfigurationError, match="postgresql://user:password@host") as caught:
         kind(url)
 
@@ -178,7 +178,7 @@ def test_nothing_is_opened_before_the_first_use() -> None:
     PostgresTable("postgresql://nobody.invalid/nothing")
     AsyncPostgresTable("postgresql://nobody.invalid/nothing")
 
-    # Threads of tests before this one may end meanwhile.
+    # Threads of earlier tests may end at any time.
     assert set(threading.enumerate()) <= before
 
 
@@ -189,7 +189,7 @@ def test_the_pool_of_the_other_form_is_refused(url: str) -> None:
         AsyncPostgresTable(ConnectionPool(url, open=False))  # type: ignore[arg-type]  # what is tested
 
 
-def test_a_pool_that_is_handed_in_may_have_ways_of_its_own_and_stays_open(url: str, clock: FakeClock) -> None:
+def test_a_pool_that_is_passed_in_may_have_its_own_settings_and_stays_open(url: str, clock: FakeClock) -> None:
     with ConnectionPool(url, kwargs={"row_factory": dict_row, "prepare_threshold": None}) as pool:
         table = PostgresTable(pool, clock=clock)
         assert table.insert(DIGEST, new_row(clock, principal="7"))
@@ -199,9 +199,7 @@ def test_a_pool_that_is_handed_in_may_have_ways_of_its_own_and_stays_open(url: s
         assert [each.digest for each in table.find("7")] == [DIGEST]
 
 
-def test_a_pool_that_is_handed_in_stays_open_where_it_is_awaited(
-    url: str, clock: FakeClock, runner: asyncio.Runner
-) -> None:
+def test_an_async_pool_that_is_passed_in_stays_open_too(url: str, clock: FakeClock, runner: asyncio.Runner) -> None:
     async def use() -> bool:
         async with AsyncConnectionPool(url, open=False) as pool:
             table = AsyncPostgresTable(pool, clock=clock)
@@ -220,7 +218,7 @@ def test_without_the_driver_the_error_says_what_to_install(monkeypatch: pytest.M
         importlib.import_module("holdall.tables.postgres")
 
 
-def test_one_that_was_closed_opens_again(table: PostgresTable, clock: FakeClock) -> None:
+def test_a_closed_table_opens_again(table: PostgresTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
     table.close()
 
@@ -228,7 +226,7 @@ def test_one_that_was_closed_opens_again(table: PostgresTable, clock: FakeClock)
 
 
 @pytest.mark.parametrize(("choice", "setting"), [("on", "on"), ("off", "off"), (None, "local")])
-def test_synchronous_commit_goes_with_the_connection(url: str, choice: Any, setting: str) -> None:
+def test_synchronous_commit_is_set_on_the_connection(url: str, choice: Any, setting: str) -> None:
     url += "%20-csynchronous_commit%3Dlocal"
     table = PostgresTable(url, synchronous_commit=choice)
     table.create_schema()
@@ -239,14 +237,14 @@ def test_synchronous_commit_goes_with_the_connection(url: str, choice: Any, sett
     table.close()
 
 
-def test_another_synchronous_commit_is_refused(url: str) -> None:
+def test_an_invalid_synchronous_commit_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="neither 'on' nor 'off'"):
-        PostgresTable(url, synchronous_commit="off; DROP")  # type: ignore[arg-type]  # what is tested
+        PostgresTable(url, synchronous_commit="off; DROP")  # type: ignore[arg-type]  # this is the test
     with pytest.raises(ConfigurationError, match="needs a URL"):
         PostgresTable(ConnectionPool(url, open=False), synchronous_commit="off")
 
 
-def test_a_forked_process_opens_connections_of_its_own(table: PostgresTable, clock: FakeClock) -> None:
+def test_a_forked_process_opens_its_own_connections(table: PostgresTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
 
     child = forked(lambda: table.replace(DIGEST, new_row(clock, b"child", 2), version=1), hooks=True)
@@ -258,13 +256,13 @@ def test_a_forked_process_opens_connections_of_its_own(table: PostgresTable, clo
 # The schema.
 
 
-def test_the_sql_in_the_docs_is_what_create_schema_does() -> None:
+def test_the_sql_in_the_docs_matches_create_schema() -> None:
     blocks = re.findall(r"```sql\n(.*?)```", (_DOCS / "tables.md").read_text(encoding="utf-8"), re.DOTALL)
 
     assert SCHEMA.strip() in [block.strip() for block in blocks]
 
 
-def test_who_migrates_by_hand_has_nothing_made(postgres: PostgresServer, url: str, clock: FakeClock) -> None:
+def test_with_manual_migrations_nothing_is_created(postgres: PostgresServer, url: str, clock: FakeClock) -> None:
     table = PostgresTable(url, create=False, clock=clock)
     with pytest.raises(ConfigurationError, match="has no table holdall_session"):
         table.read(DIGEST)
@@ -283,7 +281,7 @@ def test_create_schema_may_be_called_again(table: PostgresTable, clock: FakeCloc
     assert table.read(DIGEST) == new_row(clock)
 
 
-def test_the_awaited_table_makes_the_schema_too(url: str, clock: FakeClock, runner: asyncio.Runner) -> None:
+def test_the_async_table_creates_the_schema_too(url: str, clock: FakeClock, runner: asyncio.Runner) -> None:
     async def use() -> bool:
         table = AsyncPostgresTable(url, create=False, clock=clock)
         await table.create_schema()
@@ -294,7 +292,7 @@ def test_the_awaited_table_makes_the_schema_too(url: str, clock: FakeClock, runn
     assert runner.run(use())
 
 
-def test_many_may_make_the_schema_at_once(postgres: PostgresServer) -> None:
+def test_concurrent_threads_may_create_the_schema(postgres: PostgresServer) -> None:
     for _ in range(20):
         url = postgres.new_url()
         together = threading.Barrier(6)
@@ -313,7 +311,7 @@ def test_many_may_make_the_schema_at_once(postgres: PostgresServer) -> None:
 
 
 @pytest.mark.parametrize("comment", ["'holdall layout 99'", "'My own'", "NULL"])
-def test_a_table_of_another_layout_is_refused_and_left_alone(
+def test_a_table_with_another_layout_is_refused_and_left_alone(
     postgres: PostgresServer, url: str, clock: FakeClock, comment: str
 ) -> None:
     postgres.ask(f"CREATE TABLE holdall_session (mine text); COMMENT ON TABLE holdall_session IS {comment}", url)
@@ -327,10 +325,10 @@ def test_a_table_of_another_layout_is_refused_and_left_alone(
     table.close()
 
 
-# What it asks of the server.
+# Requests to the server.
 
 
-def test_a_read_is_one_round_trip_and_so_is_a_write(
+def test_a_read_or_a_write_is_one_round_trip(
     url: str, open_table: Open, clock: FakeClock, runner: asyncio.Runner, tmp_path: Path
 ) -> None:
     table = open_table(url)
@@ -345,7 +343,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
         assert await table.remove(digest)
 
     async def use_traced() -> None:
-        # The first time, statements are prepared.
+        # The first call prepares the statements.
         await use(DIGEST)
         pool = await pool_of(table)
         connection = await settled(pool.getconn())
@@ -362,7 +360,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
     assert "Parse" not in said
 
 
-def test_what_has_expired_goes_by_itself_with_later_writes(
+def test_expired_rows_are_removed_by_later_writes(
     table: PostgresTable, postgres: PostgresServer, url: str, clock: FakeClock
 ) -> None:
     for number in range(500):
@@ -374,7 +372,7 @@ def test_what_has_expired_goes_by_itself_with_later_writes(
     assert postgres.ask("SELECT count(*) FROM holdall_session", url) == [(256,)]
 
 
-def test_a_sweep_waits_for_nobody(table: PostgresTable, url: str, clock: FakeClock) -> None:
+def test_a_sweep_waits_for_no_lock(table: PostgresTable, url: str, clock: FakeClock) -> None:
     for number in range(10):
         table.insert(number.to_bytes(32, "big"), new_row(clock))
     clock.advance(2 * DAY)
@@ -386,11 +384,12 @@ def test_a_sweep_waits_for_nobody(table: PostgresTable, url: str, clock: FakeClo
     assert table.sweep() == 4
 
 
-def test_a_clearing_waits_its_turn_and_locks_in_one_order(table: PostgresTable, url: str, clock: FakeClock) -> None:
+def test_clear_waits_its_turn_and_locks_rows_in_one_order(table: PostgresTable, url: str, clock: FakeClock) -> None:
     digests = [bytes([number]) * 32 for number in range(10)]
     for digest in reversed(digests):
         table.insert(digest, new_row(clock))
-    # Within a transaction the server would tell the watcher the same each time. The writer goes first at a failure.
+    # Within a transaction, the server would give the watcher the same answer each time. On failure, the writer ends
+    # first.
     with (
         ThreadPoolExecutor(1) as threads,
         psycopg.connect(url, autocommit=True) as watcher,
@@ -399,16 +398,16 @@ def test_a_clearing_waits_its_turn_and_locks_in_one_order(table: PostgresTable, 
         writer.execute("UPDATE holdall_session SET version = 2 WHERE digest = %s", [digests[5]])
         clearing = threads.submit(table.clear, clock())
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
-        wait_until("it waits", lambda: watcher.execute(waiting, ["%created <=%"]).fetchone() == (1,))
+        wait_until("clear waits", lambda: watcher.execute(waiting, ["%created <=%"]).fetchone() == (1,))
         free = watcher.execute("SELECT digest FROM holdall_session ORDER BY digest FOR UPDATE SKIP LOCKED").fetchall()
         writer.commit()
 
-        # Were it any order, two of them could wait each for the other.
+        # In any other order, two of them could deadlock.
         assert [digest for (digest,) in free] == digests[6:]
         assert clearing.result() == 10
 
 
-def test_a_renewal_takes_along_the_write_that_it_waited_for(table: PostgresTable, url: str, clock: FakeClock) -> None:
+def test_a_renewal_keeps_the_write_that_it_waited_for(table: PostgresTable, url: str, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock, principal="7"))
     with psycopg.connect(url) as writer, ThreadPoolExecutor(2) as threads:
         writer.execute("UPDATE holdall_session SET data = 'late', version = 2")
@@ -436,10 +435,10 @@ def test_a_dump_of_the_database_shows_neither_ids_nor_data(
     assert [each for each in secrets if each in dump.encode()] == []
 
 
-# What goes wrong.
+# Failures.
 
 
-def test_a_server_that_is_not_there_is_a_store_error_without_the_url(
+def test_a_server_that_is_down_is_a_store_error_without_the_url(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -456,7 +455,7 @@ def test_a_server_that_is_not_there_is_a_store_error_without_the_url(
     table.close()
 
 
-def test_a_pool_that_runs_dry_is_a_store_error(
+def test_an_exhausted_pool_is_a_store_error(
     url: str, open_table: Open, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(url, max_size=1, timeout=timedelta(seconds=0.1))
@@ -473,7 +472,7 @@ def test_a_pool_that_runs_dry_is_a_store_error(
     runner.run(use())
 
 
-def test_what_the_server_refuses_is_a_store_error_with_its_name(url: str, clock: FakeClock) -> None:
+def test_a_refusal_by_the_server_is_a_store_error_with_its_name(url: str, clock: FakeClock) -> None:
     table = PostgresTable(url + "%20-cdefault_transaction_read_only%3Don", clock=clock)
 
     with pytest.raises(StoreError, match="failed: ReadOnlySqlTransaction, SQLSTATE 25006"):
@@ -532,7 +531,7 @@ def test_every_acknowledged_write_outlives_a_server_that_is_killed(
         for digest, version in acknowledged.items():
             row = await table.read(digest)
             assert row is not None
-            # The last one may have been done, though its answer was lost.
+            # The last one may have been executed, although its answer was lost.
             assert version <= row.version <= version + 1
             assert row.data == b"%d" % row.version
 

@@ -1,4 +1,4 @@
-"""Which connections to PostgreSQL are used, how long a request waits on one, and which statements are sent again."""
+"""The connections to PostgreSQL that are used, how long a request waits, and which statements are sent again."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ def pool_of(form: str, url: str, runner: asyncio.Runner) -> Iterator[Any]:
         runner.run(awaited.close())
 
 
-# A server that may only be read from.
+# A server that becomes read-only.
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def own_server() -> Iterator[PostgresServer]:
 
 @contextmanager
 def demoted(server: PostgresServer) -> Iterator[None]:
-    """Let connections that are open only read, while new ones may write, as behind an address that has moved."""
+    """Make open connections read-only, while new ones may write, as behind an address that has moved."""
     server.ask("ALTER ROLE postgres SET default_transaction_read_only = off")
     with psycopg.connect(server.url, options="-c role=postgres", autocommit=True) as watcher:
         server.ask("ALTER SYSTEM SET default_transaction_read_only = on")
@@ -122,7 +122,7 @@ def _only_reads(table: Any, runner: asyncio.Runner) -> bool:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_server_that_only_reads_for_everybody_is_a_store_error(
+def test_a_server_that_is_read_only_for_all_is_a_store_error(
     url: str, form: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     with opened(form, url, clock, runner) as table:
@@ -136,7 +136,7 @@ def test_a_server_that_only_reads_for_everybody_is_a_store_error(
         assert runner.run(table.read(DIGEST)) == new_row(clock)
 
 
-# Before, the driver does not tell the server's last words from a connection that broke.
+# Earlier versions of the driver do not distinguish the server's last message from a broken connection.
 _says_why = pytest.mark.skipif(
     tuple(map(int, psycopg.__version__.split(".")[:2])) < (3, 3), reason="psycopg is older than 3.3"
 )
@@ -164,11 +164,11 @@ def test_a_statement_whose_connection_the_server_ends_is_sent_again(
 
 def _wait_for_lock(postgres: PostgresServer, name: str) -> None:
     waiting = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{name}' AND wait_event_type = 'Lock'"
-    wait_until("it waits for a lock", lambda: postgres.ask(waiting))
+    wait_until("a statement waits for a lock", lambda: postgres.ask(waiting))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_connection_that_has_lost_what_was_prepared_is_replaced(
+def test_a_connection_that_lost_its_prepared_statements_is_replaced(
     url: str, form: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     with opened(form, url, clock, runner) as table:
@@ -178,7 +178,7 @@ def test_a_connection_that_has_lost_what_was_prepared_is_replaced(
         async def forget() -> None:
             pool = await settled(table._connections.get())
             connection = await settled(pool.getconn())
-            # As a statement of somebody else's in a shared connection would.
+            # As another application's statement in a shared connection would.
             connection.pgconn.exec_(b"DEALLOCATE ALL")
             await settled(pool.putconn(connection))
 
@@ -187,7 +187,7 @@ def test_a_connection_that_has_lost_what_was_prepared_is_replaced(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_table_that_was_dropped_is_made_again_after_one_error(
+def test_a_dropped_table_is_created_again_after_one_error(
     postgres: PostgresServer, url: str, form: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     with opened(form, url, clock, runner) as table:
@@ -248,17 +248,16 @@ def _awaited_pool(url: str, runner: asyncio.Runner) -> Iterator[AsyncConnectionP
     runner.run(pool.close())
 
 
-def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
-    postgres: PostgresServer, url: str, clock: FakeClock
-) -> None:
+def test_a_statement_undone_by_a_deadlock_is_sent_again(postgres: PostgresServer, url: str, clock: FakeClock) -> None:
     name = url[-8:]
-    # The first to look for a deadlock is the one that the server undoes; it looks once, when the other waits as well.
+    # The server undoes the first connection that looks for a deadlock; this one looks once, when the other waits as
+    # well.
     table = PostgresTable(f"{url}%20-cdeadlock_timeout%3D2s&application_name={name}", clock=clock)
     for digest in (b"1" * 32, b"2" * 32):
         table.insert(digest, new_row(clock))
     with psycopg.connect(url + "%20-cdeadlock_timeout%3D60s") as writer, ThreadPoolExecutor(1) as threads:
         writer.execute("SELECT FROM holdall_session WHERE digest = %s FOR UPDATE", [b"2" * 32])
-        # It locks the first, and waits for the second.
+        # It locks the first row, and waits for the second.
         clearing = threads.submit(table.clear, clock())
         _wait_for_lock(postgres, name)
         writer.execute("SELECT FROM holdall_session WHERE digest = %s FOR UPDATE", [b"1" * 32])
@@ -268,9 +267,7 @@ def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
     table.close()
 
 
-def test_conflicts_without_an_end_are_a_store_error(
-    url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_conflicts_are_a_store_error(url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_module, "MOST_CONFLICTS", 3)
     table = PostgresTable(url, clock=clock)
     table.create_schema()
@@ -293,7 +290,7 @@ def test_conflicts_without_an_end_are_a_store_error(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
+def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_used_again(
     own_server: PostgresServer, form: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     url = own_server.new_url()
@@ -319,7 +316,7 @@ def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
 
 @pytest.mark.parametrize("given", ["url", "pool"])
 @pytest.mark.parametrize("form", FORMS)
-def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
+def test_a_locked_table_is_a_store_error_within_the_limit_and_no_statement_waits_on(
     postgres: PostgresServer, url: str, form: str, given: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     name = url[-8:]
@@ -338,14 +335,12 @@ def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
             assert time.monotonic() - began < 3
 
             waiting = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{name}' AND wait_event_type = 'Lock'"
-            wait_until("nobody waits", lambda: not postgres.ask(waiting))
-        # What was cancelled has not happened, and now it can.
+            wait_until("no statement waits", lambda: not postgres.ask(waiting))
+        # The cancelled statement was not executed, and now it can be.
         assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
 
 
-def test_an_interrupt_ends_a_wait_and_the_connection_with_it(
-    postgres: PostgresServer, url: str, clock: FakeClock
-) -> None:
+def test_an_interrupt_ends_a_wait_and_its_connection(postgres: PostgresServer, url: str, clock: FakeClock) -> None:
     name = url[-8:]
     table = PostgresTable(f"{url}&application_name={name}", clock=clock)
 
@@ -369,7 +364,7 @@ def test_an_interrupt_ends_a_wait_and_the_connection_with_it(
 # Processes and event loops.
 
 
-def test_a_pool_that_was_opened_before_a_fork_is_refused_in_the_forked_process(url: str, clock: FakeClock) -> None:
+def test_a_pool_opened_before_a_fork_is_refused_in_the_forked_process(url: str, clock: FakeClock) -> None:
     with ConnectionPool(url, kwargs={"autocommit": True}) as pool:
         table = PostgresTable(pool, clock=clock)
         table.insert(DIGEST, new_row(clock))
@@ -408,10 +403,10 @@ def test_an_event_loop_that_ends_closes_its_connections(postgres: PostgresServer
         asyncio.run(use())
 
     there = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{name}'"
-    wait_until("they are closed", lambda: not postgres.ask(there))
+    wait_until("the connections are closed", lambda: not postgres.ask(there))
 
 
-def test_a_loop_that_ended_without_a_word_is_forgotten(url: str, clock: FakeClock) -> None:
+def test_a_loop_that_ended_without_cleanup_is_forgotten(url: str, clock: FakeClock) -> None:
     table = AsyncPostgresTable(url, clock=clock)
     abrupt = asyncio.new_event_loop()
     abrupt.run_until_complete(table.insert(DIGEST, new_row(clock)))
@@ -427,7 +422,7 @@ async def _read(table: AsyncPostgresTable) -> Row | None:
 
 
 @pytest.mark.parametrize("limit", ["_IDLE_SECONDS", "_LIFETIME_SECONDS"])
-def test_connections_are_not_kept_for_ever(
+def test_connections_are_not_kept_forever(
     url: str, clock: FakeClock, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = PostgresTable(url, clock=clock)
@@ -442,7 +437,7 @@ def test_connections_are_not_kept_for_ever(
     table.close()
 
 
-def test_a_connection_in_use_is_closed_when_it_comes_back(url: str, clock: FakeClock) -> None:
+def test_a_connection_in_use_is_closed_when_it_is_returned(url: str, clock: FakeClock) -> None:
     table = PostgresTable(url, clock=clock)
     pool = table._connections.get()
     connection = pool.getconn()
@@ -454,10 +449,10 @@ def test_a_connection_in_use_is_closed_when_it_comes_back(url: str, clock: FakeC
     assert connection.closed
 
 
-# The URL, and what a failure says.
+# URLs and error messages.
 
 
-def test_two_applications_share_a_database_by_the_table_in_their_urls(
+def test_two_applications_share_a_database_with_different_tables_in_their_urls(
     postgres: PostgresServer, url: str, clock: FakeClock
 ) -> None:
     shop, admin = (
@@ -476,18 +471,18 @@ def test_two_applications_share_a_database_by_the_table_in_their_urls(
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "shop session", "1st", "a" * 49, 'x"; DROP TABLE y'])
-def test_a_name_that_would_have_to_be_quoted_is_refused(url: str, name: str) -> None:
+def test_a_table_name_that_needs_quotes_is_refused(url: str, name: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be a table's name"):
         PostgresTable(url, table=name)
 
 
 @pytest.mark.parametrize("value", ["", "soon", "0", "-1", "inf", "nan"])
-def test_a_limit_that_is_none_is_refused(url: str, value: str) -> None:
+def test_an_invalid_limit_is_refused(url: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=r"timeout= in the table's URL cannot be used: write a number"):
         PostgresTable(f"{url}&timeout={value}")
 
 
-def test_a_failure_shows_no_value(url: str, clock: FakeClock) -> None:
+def test_a_failure_shows_no_values(url: str, clock: FakeClock) -> None:
     table = PostgresTable(url, clock=clock)
     table.create_schema()
     with psycopg.connect(url, autocommit=True) as other:
@@ -505,7 +500,7 @@ def test_a_failure_shows_no_value(url: str, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_database_that_is_not_there_is_named(
+def test_a_missing_database_is_named(
     postgres: PostgresServer, form: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     url = f"postgresql://postgres:hunter2@127.0.0.1:{postgres.port}/shop"
@@ -518,14 +513,14 @@ def test_a_database_that_is_not_there_is_named(
 
 
 @pytest.mark.parametrize("password", ["hunter2@x", "hunter2/x", "12/hunter2"])
-def test_a_password_that_was_not_quoted_is_not_shown_as_a_part_of_the_address(password: str, clock: FakeClock) -> None:
+def test_an_unquoted_password_is_not_shown_as_part_of_the_address(password: str, clock: FakeClock) -> None:
     with pytest.raises((StoreError, ConfigurationError)) as caught:
         PostgresTable(f"postgresql://shop:{password}@127.0.0.1:9/shop", timeout=2 * SECOND, clock=clock).read(DIGEST)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_pool_whose_address_nobody_can_read_has_none_to_show(clock: FakeClock) -> None:
+def test_a_pool_with_an_invalid_address_shows_none(clock: FakeClock) -> None:
     with (
         ConnectionPool("hunter2", min_size=0, max_size=1, timeout=0.1) as pool,
         pytest.raises(StoreError, match=r"^PostgreSQL gave no connection in time: the pool is empty, or") as caught,

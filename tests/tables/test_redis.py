@@ -1,4 +1,4 @@
-"""The table in Redis: the contract on every server that speaks its language, and what belongs to a server far away."""
+"""The table in Redis: the contract on every compatible server, and the behaviour with a remote server."""
 
 import asyncio
 import itertools
@@ -46,7 +46,7 @@ def new_prefix() -> str:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a server for one test."""
+    """Return a function that starts a server for one test."""
     servers = []
 
     def start(*options: str) -> RedisServer:
@@ -62,7 +62,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(params=FORMS)
 def open_table(request: pytest.FixtureRequest, clock: FakeClock, runner: asyncio.Runner) -> Iterator[Open]:
-    """Open a table of either form, to be awaited."""
+    """Open a table of either form as an async table."""
     kinds = RedisTable, AsyncRedisTable
     with ExitStack() as tables:
         yield lambda url, **options: tables.enter_context(opened(kinds, request.param, url, clock, runner, **options))
@@ -79,7 +79,7 @@ def table(valkey: RedisServer, clock: FakeClock) -> Iterator[RedisTable]:
 
 
 class OnServer(TableConformance):
-    """A server of its own kind is ``server``."""
+    """Uses a server of its own kind, the fixture ``server``."""
 
     __test__ = False
     sweeps = False
@@ -119,7 +119,7 @@ class OnOldRedis:
 
 
 class TestOnValkey(OnValkey, OnServer):
-    """As most use it."""
+    """The server that most applications use."""
 
     @pytest.fixture
     def broken_table(self, clock: FakeClock) -> AsyncTable:
@@ -127,7 +127,7 @@ class TestOnValkey(OnValkey, OnServer):
 
 
 class TestOnValkeyAsync(OnValkey, OnServerAsync):
-    """As most use it."""
+    """The server that most applications use."""
 
     @pytest.fixture
     def broken_table(self, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
@@ -155,7 +155,7 @@ class TestOnCluster(TableConformance):
 
 class TestOnClusterAsync(TableConformance):
     sweeps = False
-    forks = loops = False  # the client that it was given belongs to one event loop of one process
+    forks = loops = False  # the client that was passed in belongs to one event loop of one process
 
     @pytest.fixture
     def table(self, cluster: Cluster, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
@@ -186,7 +186,7 @@ class TestInterleavingsAsync(InterleavingConformance):
         runner.run(client.aclose())
 
 
-# What it is opened with.
+# Setup.
 
 
 def test_a_url_names_the_server(valkey: RedisServer) -> None:
@@ -200,7 +200,7 @@ def test_a_url_names_the_server(valkey: RedisServer) -> None:
         assert dict(other.resume(cookie)) == {"seen": url}
 
 
-def test_a_url_opens_the_awaited_table_for_an_async_adapter(valkey: RedisServer, runner: asyncio.Runner) -> None:
+def test_a_url_opens_the_async_table_for_an_async_adapter(valkey: RedisServer, runner: asyncio.Runner) -> None:
     sessions = Sessions("table", table=valkey.url, key="sid")
 
     async def visit() -> str | None:
@@ -218,14 +218,14 @@ def test_a_url_opens_the_awaited_table_for_an_async_adapter(valkey: RedisServer,
 
 @pytest.mark.parametrize("url", ["localhost:6379", "redis://:hunter2/0@localhost", "redis://localhost?db=hunter2"])
 @pytest.mark.parametrize("kind", [RedisTable, AsyncRedisTable])
-def test_a_url_that_cannot_be_read_is_not_shown(kind: type, url: str) -> None:
+def test_an_invalid_url_is_not_shown(kind: type, url: str) -> None:
     with pytest.raises(ConfigurationError, match="redis://user:password@host") as caught:
         kind(url)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value, chain=True))
 
 
-def test_rediss_speaks_tls_to_a_server_whose_certificate_it_can_check(
+def test_rediss_uses_tls_and_checks_the_servers_certificate(
     clock: FakeClock, valkey: RedisServer, tmp_path: Path, runner: asyncio.Runner
 ) -> None:
     certificate = make_certificate(tmp_path)
@@ -251,7 +251,7 @@ def test_rediss_speaks_tls_to_a_server_whose_certificate_it_can_check(
 
 
 @pytest.mark.parametrize("given", ["client", "pool"])
-def test_what_was_given_stays_open(valkey: RedisServer, clock: FakeClock, given: str) -> None:
+def test_a_client_that_was_passed_in_stays_open(valkey: RedisServer, clock: FakeClock, given: str) -> None:
     with redis.Redis.from_url(valkey.url) as client:
         table = RedisTable(client if given == "client" else client.connection_pool, prefix=new_prefix(), clock=clock)
         assert table.insert(DIGEST, new_row(clock))
@@ -264,7 +264,7 @@ def test_what_was_given_stays_open(valkey: RedisServer, clock: FakeClock, given:
         assert table.read(DIGEST) == new_row(clock)
 
 
-def test_what_was_given_stays_open_where_it_is_awaited(
+def test_an_async_client_that_was_passed_in_stays_open_too(
     valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     async def use() -> None:
@@ -292,18 +292,18 @@ def test_what_was_given_stays_open_where_it_is_awaited(
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_the_twin_is_named_to_whoever_has_the_other_client(client: Any, kind: type, twin: str) -> None:
+def test_the_twin_for_the_other_kind_of_client_is_named(client: Any, kind: type, twin: str) -> None:
     with pytest.raises(ConfigurationError, match=f"pass it to {twin}, not to {kind.__name__}"):
         kind(client)
 
 
 @pytest.mark.parametrize(("kind", "module"), [(RedisTable, redis), (AsyncRedisTable, redis.asyncio)])
-def test_a_client_that_decodes_is_refused(kind: type, module: Any) -> None:
+def test_a_client_that_decodes_responses_is_refused(kind: type, module: Any) -> None:
     with pytest.raises(ConfigurationError, match="decode_responses"):
         kind(module.Redis(decode_responses=True))
 
 
-def test_a_client_of_the_newer_protocol_will_do(valkey: RedisServer, clock: FakeClock) -> None:
+def test_a_client_with_the_newer_protocol_works(valkey: RedisServer, clock: FakeClock) -> None:
     for protocol in (2, 3):
         with redis.Redis.from_url(valkey.url, protocol=protocol) as client:
             table = RedisTable(client, prefix=new_prefix(), clock=clock)
@@ -323,7 +323,7 @@ def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
         Sessions("table", table="redis://localhost", key="sid").prepare("sync")
 
 
-def test_a_forked_process_opens_connections_of_its_own(table: RedisTable, clock: FakeClock) -> None:
+def test_a_forked_process_opens_its_own_connections(table: RedisTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
 
     child = forked(lambda: table.replace(DIGEST, new_row(clock, b"child", 2), version=1), hooks=True)
@@ -332,10 +332,10 @@ def test_a_forked_process_opens_connections_of_its_own(table: RedisTable, clock:
     assert table.replace(DIGEST, new_row(clock, b"parent", 3), version=2) is _DONE
 
 
-# What it asks of the server.
+# Requests to the server.
 
 
-def test_tables_with_other_prefixes_see_nothing_of_each_other(valkey: RedisServer, clock: FakeClock) -> None:
+def test_tables_with_different_prefixes_are_separate(valkey: RedisServer, clock: FakeClock) -> None:
     one, other = (RedisTable(valkey.url, prefix=new_prefix(), clock=clock) for _ in range(2))
     one.insert(DIGEST, new_row(clock, principal="7"))
 
@@ -346,9 +346,7 @@ def test_tables_with_other_prefixes_see_nothing_of_each_other(valkey: RedisServe
 
 
 @pytest.mark.parametrize("ending", ["*", "?", "[a-z]", "[^x]", "\\", "\\*"])
-def test_a_clearing_takes_what_stands_under_its_own_prefix_alone(
-    valkey: RedisServer, clock: FakeClock, ending: str
-) -> None:
+def test_clear_removes_only_rows_under_its_own_prefix(valkey: RedisServer, clock: FakeClock, ending: str) -> None:
     prefix = new_prefix() + ending
     own, *others = (
         RedisTable(valkey.client, prefix=each, clock=clock)
@@ -362,19 +360,17 @@ def test_a_clearing_takes_what_stands_under_its_own_prefix_alone(
     assert [table.read(DIGEST) for table in others] == [new_row(clock, principal="7")] * 3
 
 
-def test_a_clearing_takes_many_keys_in_each_round_trip(
-    table: RedisTable, valkey: RedisServer, clock: FakeClock
-) -> None:
+def test_clear_removes_many_keys_in_each_round_trip(table: RedisTable, valkey: RedisServer, clock: FakeClock) -> None:
     for number in range(500):
         table.insert(number.to_bytes(32, "big"), new_row(clock))
     before = valkey.client.info("stats")["total_reads_processed"]
 
     assert table.clear(clock()) == 500
-    # One more asks for this number.
+    # One more for the query itself.
     assert valkey.client.info("stats")["total_reads_processed"] - before < 50
 
 
-def test_a_clearing_goes_on_where_the_last_keys_were_named(
+def test_clear_continues_over_several_scans(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("holdall.tables.redis._SCANNED", 2)
@@ -388,7 +384,7 @@ def test_a_clearing_goes_on_where_the_last_keys_were_named(
     assert runner.run(use()) == 5
 
 
-def test_a_read_is_one_round_trip_and_so_is_a_write(
+def test_a_read_or_a_write_is_one_round_trip(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(valkey.url, prefix=new_prefix())
@@ -401,7 +397,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
         await table.touch(digest, later, seen=clock())
         await table.remove(digest, tombstone=Tombstone(later, b""))
 
-    # The first connects, and loads the scripts where they are not there yet.
+    # The first call connects, and loads the scripts if they are missing.
     runner.run(use(b"0" * 32))
     with redis.Redis.from_url(valkey.url) as other, valkey.client.monitor() as monitor:
         other.ping()
@@ -413,7 +409,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
     assert sent[sent.index("PING") + 1 :] == ["EVALSHA", "HMGET", "EVALSHA", "EVALSHA", "EVALSHA"]
 
 
-def test_scripts_that_the_server_has_lost_are_loaded_again(
+def test_scripts_that_the_server_lost_are_loaded_again(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(valkey.url, prefix=new_prefix())
@@ -432,7 +428,7 @@ def test_scripts_that_the_server_has_lost_are_loaded_again(
     runner.run(use())
 
 
-def test_a_cluster_that_has_lost_its_scripts_loads_them_again(cluster: Cluster, clock: FakeClock) -> None:
+def test_a_cluster_that_lost_its_scripts_loads_them_again(cluster: Cluster, clock: FakeClock) -> None:
     with redis.RedisCluster("127.0.0.1", cluster.port) as client:
         table = RedisTable(client, prefix=new_prefix(), clock=clock)
         for number in range(20):
@@ -449,7 +445,7 @@ def test_a_dump_of_the_server_shows_neither_ids_nor_data(start: Start, clock: Fa
     secrets_of_session = traces(Sessions(TableStore(table), key="sid", clock=clock))
     table.close()
 
-    # Uncompressed, for what is there is to be found.
+    # Uncompressed, so that any secret in it can be found.
     server.client.config_set("rdbcompression", "no")
     server.client.save()
     everything = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
@@ -458,7 +454,7 @@ def test_a_dump_of_the_server_shows_neither_ids_nor_data(start: Start, clock: Fa
     assert [each for each in secrets_of_session if each in everything] == []
 
 
-def test_the_server_removes_a_row_by_itself_an_hour_after_its_end(
+def test_the_server_removes_a_row_an_hour_after_its_expiry(
     table: RedisTable, valkey: RedisServer, clock: FakeClock
 ) -> None:
     table.insert(DIGEST, new_row(clock, principal="7"))
@@ -480,9 +476,7 @@ def test_the_server_removes_a_row_by_itself_an_hour_after_its_end(
 # The index of principals.
 
 
-def test_what_has_ended_leaves_the_index_when_somebody_looks(
-    table: RedisTable, valkey: RedisServer, clock: FakeClock
-) -> None:
+def test_expired_rows_leave_the_index_when_it_is_read(table: RedisTable, valkey: RedisServer, clock: FakeClock) -> None:
     digests = [bytes([number]) * 32 for number in range(4)]
     for digest in digests:
         table.insert(digest, new_row(clock, principal="7"))
@@ -491,11 +485,11 @@ def test_what_has_ended_leaves_the_index_when_somebody_looks(
     valkey.client.delete(table._verbs._key(digests[2]))
 
     index = table._verbs._index("7")
-    # Their rows might be on their way.
+    # Their rows might still be on their way.
     assert {each.digest for each in table.find("7")} == {digests[1], digests[3]}
     assert valkey.client.zcard(index) == 4
     clock.advance(2 * MINUTE)
-    # The tombstone is not over yet.
+    # The tombstone has not expired yet.
     assert {each.digest for each in table.find("7")} == {digests[1], digests[3]}
     assert set(valkey.client.zrange(index, 0, -1)) == {digests[1], digests[3]}
     clock.advance(3 * MINUTE)
@@ -503,7 +497,7 @@ def test_what_has_ended_leaves_the_index_when_somebody_looks(
     assert valkey.client.zrange(index, 0, -1) == [digests[3]]
 
 
-def test_the_index_of_somebody_who_logs_in_often_stays_short(
+def test_the_index_of_a_principal_with_many_logins_stays_short(
     table: RedisTable, valkey: RedisServer, clock: FakeClock
 ) -> None:
     lasting = [bytes([255, number]) * 16 for number in range(20)]
@@ -527,13 +521,13 @@ def test_the_index_of_somebody_who_logs_in_often_stays_short(
     ],
     ids=["replace", "touch"],
 )
-def test_a_session_that_is_used_stays_listed_for_longer_than_its_index_lasts(
+def test_a_session_in_use_stays_listed_longer_than_its_index_lasts(
     table: RedisTable, valkey: RedisServer, clock: FakeClock, use: Callable[[RedisTable, Row], object]
 ) -> None:
     row = new_row(clock, principal="7")._replace(expires=clock() + 500 * DAY, seen=clock())
     table.insert(DIGEST, row)
     clock.advance(DAY)
-    # The list has reached its end.
+    # The list has ended.
     valkey.client.delete(table._verbs._index("7"))
 
     use(table, row._replace(seen=clock()))
@@ -541,10 +535,10 @@ def test_a_session_that_is_used_stays_listed_for_longer_than_its_index_lasts(
     assert [each.digest for each in table.find("7")] == [DIGEST]
 
 
-# What goes wrong.
+# Failures.
 
 
-def test_a_server_that_is_not_there_is_a_store_error_without_the_url(open_table: Open, runner: asyncio.Runner) -> None:
+def test_a_server_that_is_down_is_a_store_error_without_the_url(open_table: Open, runner: asyncio.Runner) -> None:
     table = open_table(f"redis://somebody:hunter2@127.0.0.1:{free_port()}")
 
     words = r"Redis at 127\.0\.0\.1:\d+/0 failed: ConnectionError, connection refused\."
@@ -564,7 +558,7 @@ def test_a_wrong_password_is_a_store_error_without_it(open_table: Open, start: S
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_cluster_that_has_gone_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_cluster_that_is_down_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
     cluster = Cluster(valkey_program(), tmp_path)
     try:
         cluster.start()
@@ -610,17 +604,17 @@ def test_every_acknowledged_write_outlives_a_server_that_is_killed(
     for digest, version in acknowledged.items():
         row = runner.run(settled(table.read(digest)))
         assert row is not None
-        # One more may have been done than was answered.
+        # One more may have been executed than was acknowledged.
         assert version <= row.version <= version + 1
 
 
 def connections_to(server: RedisServer) -> list[Any]:
-    """Return what this process has open to a server."""
+    """Return this process's connections to a server."""
     found = psutil.Process().net_connections("inet")
     return [each for each in found if each.status == "ESTABLISHED" and each.raddr.port == server.port]
 
 
-def test_a_connection_that_the_server_has_closed_is_made_anew(
+def test_a_connection_closed_by_the_server_is_replaced(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(valkey.url, prefix=new_prefix())
@@ -628,14 +622,14 @@ def test_a_connection_that_the_server_has_closed_is_made_anew(
 
     for _ in range(3):
         valkey.client.client_kill_filter(_type="normal", skipme=True)
-        # The one that asked for it is left.
-        wait_until("they are closed", lambda: len(connections_to(valkey)) == 1)
-        # An event loop hears of it before it turns to the next request.
+        # Only the connection of this query is left.
+        wait_until("the connections are closed", lambda: len(connections_to(valkey)) == 1)
+        # An event loop notices it before it turns to the next request.
         runner.run(asyncio.sleep(0))
         assert runner.run(settled(table.touch(DIGEST, clock() + DAY, seen=clock())))
 
 
-def test_a_server_that_does_not_answer_is_a_store_error_and_is_not_asked_again(
+def test_a_server_that_does_not_respond_is_a_store_error_and_not_tried_again(
     open_table: Open, start: Start, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     server = start(*IN_MEMORY)
@@ -647,14 +641,15 @@ def test_a_server_that_does_not_answer_is_a_store_error_and_is_not_asked_again(
     with pytest.raises(StoreError, match="TimeoutError"):
         runner.run(settled(table.remove(DIGEST)))
 
-    # What has timed out goes with its connection: to ask again would take another.
+    # A timeout closes the connection, because another try would take just as long.
     assert server.client.info("stats")["total_connections_received"] == connections
     server.client.client_unpause()
     assert runner.run(settled(table.insert(b"2" * 32, new_row(clock))))
 
 
 def test_an_evicted_row_is_an_empty_session_and_a_lost_write(start: Start, clock: FakeClock) -> None:
-    # What ends first goes first, and of so many samples none is missed: the session, for the rows live longer.
+    # With this many samples, the server always evicts the row that expires first: the session, because the others live
+    # longer.
     server = start(*IN_MEMORY, "--maxmemory-policy", "volatile-ttl", "--maxmemory-samples", "64")
     table = RedisTable(server.url, clock=clock)
     events: list[Event] = []
@@ -679,7 +674,7 @@ def test_an_evicted_row_is_an_empty_session_and_a_lost_write(start: Start, clock
     table.close()
 
 
-def test_a_full_server_refuses_new_rows_and_lets_go_of_old_ones(start: Start, clock: FakeClock) -> None:
+def test_a_full_server_refuses_new_rows_and_lets_old_ones_end(start: Start, clock: FakeClock) -> None:
     server = start(*IN_MEMORY)
     table = RedisTable(server.url, clock=clock)
     for digest in (DIGEST, b"2" * 32):
@@ -697,7 +692,7 @@ def test_a_full_server_refuses_new_rows_and_lets_go_of_old_ones(start: Start, cl
     table.close()
 
 
-def test_a_pool_that_runs_dry_is_a_store_error_until_it_does_not(table: RedisTable, clock: FakeClock) -> None:
+def test_an_exhausted_pool_is_a_store_error_until_it_has_connections_again(table: RedisTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
     url = f"redis://127.0.0.1:{table._server.client.connection_pool.connection_kwargs['port']}"
     narrow = RedisTable(f"{url}?max_connections=1&timeout=0.05", prefix=table._verbs._prefix, clock=clock)
@@ -712,7 +707,7 @@ def test_a_pool_that_runs_dry_is_a_store_error_until_it_does_not(table: RedisTab
     narrow.close()
 
 
-def test_an_awaited_pool_that_runs_dry_is_a_store_error_until_it_does_not(
+def test_an_exhausted_async_pool_is_a_store_error_until_it_has_connections_again(
     valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     async def use() -> None:

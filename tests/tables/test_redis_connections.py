@@ -1,4 +1,4 @@
-"""Which connections to Redis are used: those that lead to the right server, from this process and event loop."""
+"""The connections to Redis that are used: those to the right server, from this process and event loop."""
 
 import asyncio
 import gc
@@ -73,7 +73,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], RedisServer]]:
 
 
 def fail_over(old: RedisServer, new: RedisServer) -> None:
-    """Let the *old* primary become a replica of the *new* one, which has its data."""
+    """Turn the *old* primary into a replica of the *new* one, which has its data."""
     old.client.wait(1, 5000)
     new.client.execute_command("REPLICAOF NO ONE")
     old.client.execute_command("REPLICAOF", "127.0.0.1", new.port)
@@ -86,7 +86,7 @@ def test_after_a_failover_every_connection_leads_to_the_new_primary(
 ) -> None:
     old, new = servers
     new.client.execute_command("REPLICAOF", "127.0.0.1", old.port)
-    wait_until("it follows", lambda: new.client.info("replication")["master_link_status"] == "up")
+    wait_until("the replica follows", lambda: new.client.info("replication")["master_link_status"] == "up")
     digests = [bytes([number]) * 32 for number in range(4)]
 
     async def use(table: Any, version: int) -> None:
@@ -94,7 +94,7 @@ def test_after_a_failover_every_connection_leads_to_the_new_primary(
             row = new_row(clock, b"%d" % version, version + 1)
             assert await table.replace(digest, row, version=version) is _DONE
 
-        # At once, and so by several connections where it is awaited.
+        # Concurrently, and so over several connections if it is async.
         await asyncio.gather(*map(write, digests))
 
     with forwarding(old.port) as forward:
@@ -134,7 +134,7 @@ def lost_its_primary(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_clearing_whose_scan_is_refused_begins_anew_at_the_right_server(
+def test_a_clear_whose_scan_is_refused_starts_again_on_the_right_server(
     servers: tuple[RedisServer, RedisServer], form: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     useless, other = servers
@@ -154,7 +154,7 @@ def test_a_clearing_whose_scan_is_refused_begins_anew_at_the_right_server(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_scan_that_is_refused_half_way_begins_anew_at_the_right_server(
+def test_a_scan_refused_half_way_starts_again_on_the_right_server(
     servers: tuple[RedisServer, RedisServer],
     form: str,
     clock: FakeClock,
@@ -214,7 +214,7 @@ def test_a_server_that_refuses_is_left_once_and_then_is_a_store_error(
         assert runner.run(table.insert(DIGEST, new_row(clock)))
 
 
-def test_what_a_whole_cluster_refuses_is_a_store_error(cluster: Any, clock: FakeClock) -> None:
+def test_a_refusal_by_a_whole_cluster_is_a_store_error(cluster: Any, clock: FakeClock) -> None:
     with redis.RedisCluster("127.0.0.1", cluster.port) as client:
         table = RedisTable(client, prefix="refused:", clock=clock)
         for server, _ in cluster.servers:
@@ -253,7 +253,7 @@ def test_a_source_leaves_a_demoted_server_too(
         use(forward, "async")
 
 
-def test_a_connection_that_cannot_be_made_anew_is_given_back(
+def test_a_connection_that_cannot_be_reopened_goes_back_to_the_pool(
     servers: tuple[RedisServer, RedisServer], clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     useless, other = servers
@@ -277,7 +277,7 @@ def test_a_connection_that_cannot_be_made_anew_is_given_back(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_frozen_server_is_a_store_error_within_the_limit_and_is_found_again(
+def test_a_frozen_server_is_a_store_error_within_the_limit_and_is_used_again(
     start: Callable[[], RedisServer], form: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     server = start()
@@ -285,7 +285,7 @@ def test_a_frozen_server_is_a_store_error_within_the_limit_and_is_found_again(
         assert runner.run(table.insert(DIGEST, new_row(clock)))
 
         server.freeze()
-        # The first on the connection that is there, the second on a new one.
+        # The first call uses the open connection, and the second a new one.
         for _ in range(2):
             with pytest.raises(StoreError, match="TimeoutError"):
                 runner.run(asyncio.wait_for(table.read(DIGEST), 4))
@@ -305,7 +305,7 @@ def sockets() -> set[Any]:
 
 
 @pytest.mark.parametrize("given", ["url", "client", "pool", "blocking pool"])
-def test_each_event_loop_has_connections_of_its_own_which_end_with_it(
+def test_each_event_loop_has_its_own_connections_which_end_with_it(
     valkey: RedisServer, clock: FakeClock, given: str
 ) -> None:
     pool = redis.asyncio.BlockingConnectionPool if given == "blocking pool" else redis.asyncio.ConnectionPool
@@ -325,7 +325,7 @@ def test_each_event_loop_has_connections_of_its_own_which_end_with_it(
 
     async def use_first() -> None:
         await use()
-        # Others meanwhile, each in its thread.
+        # Other tasks at the same time, each in its thread.
         for _ in range(3):
             await asyncio.to_thread(asyncio.run, use())
         await use()
@@ -339,9 +339,9 @@ def test_each_event_loop_has_connections_of_its_own_which_end_with_it(
     assert sockets() - before == set()
 
 
-# The driver and the loop's transport warn of what they find open.
+# The driver and the loop's transport warn about connections that they find open.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_what_a_loop_opened_that_ended_without_a_word_is_left_to_the_collector(
+def test_connections_of_a_loop_that_ended_without_cleanup_are_left_to_the_collector(
     valkey: RedisServer, clock: FakeClock
 ) -> None:
     table = AsyncRedisTable(valkey.url, prefix="abrupt:", clock=clock)
@@ -384,7 +384,9 @@ def test_a_clusters_client_in_another_event_loop_is_refused(cluster: Any, clock:
 # The URL.
 
 
-def test_two_applications_share_a_server_by_the_prefix_in_their_urls(valkey: RedisServer, clock: FakeClock) -> None:
+def test_two_applications_share_a_server_with_different_prefixes_in_their_urls(
+    valkey: RedisServer, clock: FakeClock
+) -> None:
     shop, admin = (
         Sessions("table", table=f"{valkey.url}?prefix={name}%3A&socket_timeout=5", key="sid", clock=clock)
         for name in ("shop", "admin")
@@ -401,7 +403,7 @@ def test_two_applications_share_a_server_by_the_prefix_in_their_urls(valkey: Red
 
 
 @pytest.mark.parametrize("url", ["redis://:12#hunter2@localhost", "redis://u:12/hunter2@localhost"])
-def test_a_password_that_was_not_quoted_is_neither_ignored_nor_shown(url: str) -> None:
+def test_an_unquoted_password_is_neither_ignored_nor_shown(url: str) -> None:
     for kind in (RedisTable, AsyncRedisTable):
         with pytest.raises(ConfigurationError, match="redis://user:password@host") as caught:
             kind(url)

@@ -1,4 +1,4 @@
-"""The table over SQLAlchemy: the contract on real databases, and what belongs to engines, pools and migrations."""
+"""The table over SQLAlchemy: the contract on real databases, and the behaviour of engines, pools and migrations."""
 
 import tables.needs_sqlalchemy  # noqa: F401  # skips all of these where they cannot run
 
@@ -52,7 +52,7 @@ _KINDS = SQLAlchemyTable, AsyncSQLAlchemyTable
 
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest) -> Database:
-    """Make an empty database, on each of the servers."""
+    """Make an empty database on each of the servers."""
     return Database(KINDS[request.param], request.getfixturevalue(request.param))
 
 
@@ -64,7 +64,7 @@ def form(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def url(database: Database, form: str) -> str:
-    """Name an empty database, with a driver of that form."""
+    """Return the URL of an empty database, with a driver of that form."""
     return database.url(form)
 
 
@@ -73,14 +73,14 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def open_table(form: str, clock: FakeClock, runner: asyncio.Runner) -> Iterator[Open]:
-    """Open a table of that form, to be awaited."""
+    """Open a table of that form as an async table."""
     with ExitStack() as tables:
         yield lambda url, **options: tables.enter_context(opened(_KINDS, form, url, clock, runner, **options))
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:
-    """Name an SQLite file."""
+    """Return the path of an SQLite file."""
     return f"sqlite+pysqlite:///{tmp_path / 'sessions.db'}"
 
 
@@ -88,7 +88,7 @@ Empty = Callable[[str], str]
 
 
 def _emptied(kind: str, server: Any) -> Empty:
-    """Make a database once for all tests; what returns its URL for a form empties the table first."""
+    """Make a database once for all tests; the returned function empties the table and returns its URL for a form."""
     database = Database(KINDS[kind], server)
     with closing(SQLAlchemyTable(database.url())) as table:
         table.create_schema()
@@ -127,7 +127,7 @@ class TestAsyncOnMariaDB(TableConformance):
 
 
 def _in_a_hurry(engine: Any) -> Any:
-    """Let an engine of SQLite not wait for the disk: nothing need outlive the machine's power."""
+    """Let an SQLite engine not wait for the disk, because its writes need not survive a power failure."""
 
     def connected(connection: Any, _: object) -> None:
         cursor = connection.cursor()
@@ -154,7 +154,7 @@ class TestOnSQLite(TableConformance):
 
 class TestOnAnAsyncEngine(TableConformance):
     loops = False  # the engine belongs to one event loop
-    forks = False  # the forked process begins an event loop of its own
+    forks = False  # the forked process begins its own event loop
 
     @pytest.fixture
     def table(self, file: str, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
@@ -173,7 +173,7 @@ class TestOnAnEngineOfPostgreSQL(TableConformance):
 
 class TestOnAnAsyncEngineOfPostgreSQL(TableConformance):
     loops = False  # the engine belongs to one event loop
-    forks = False  # the forked process begins an event loop of its own
+    forks = False  # the forked process begins its own event loop
 
     @pytest.fixture
     def table(self, emptied_postgres: Empty, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
@@ -187,16 +187,16 @@ class TestInterleavings(InterleavingConformance):
 
     @pytest.fixture
     def make_table(self, emptied_mariadb: Empty) -> Iterator[Callable[[FakeClock], AsyncTable]]:
-        # As an application has it, with transactions that begin by themselves.
+        # As an application has it, with transactions that begin automatically.
         engine = create_engine(emptied_mariadb("sync"))
         yield lambda clock: as_async(SQLAlchemyTable(engine, create=False, clock=clock))
         engine.dispose()
 
 
-# What it is opened with.
+# Setup.
 
 
-def test_a_url_with_a_driver_opens_the_form_that_the_driver_has(file: str) -> None:
+def test_a_url_with_a_driver_opens_the_drivers_form(file: str) -> None:
     def kind(url: str, form: Any) -> type:
         return type(table_opener(url, clock=utc_now)(form))
 
@@ -220,7 +220,7 @@ def test_a_url_with_a_driver_opens_the_form_that_the_driver_has(file: str) -> No
         ("sqlite+pysqlite:///:memory:", "memory://"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_refused_and_not_shown(url: str, problem: str) -> None:
+def test_an_unusable_url_is_refused_and_not_shown(url: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem) as refusal:
         table_opener(url, clock=utc_now)("async")
 
@@ -232,7 +232,7 @@ def test_the_engine_of_the_other_form_is_refused(file: str) -> None:
         AsyncSQLAlchemyTable(create_engine(file))  # type: ignore[arg-type]  # that is what is tested
 
 
-def test_two_applications_share_a_database_by_the_table_in_their_urls(file: str, clock: FakeClock) -> None:
+def test_two_applications_share_a_database_with_different_tables_in_their_urls(file: str, clock: FakeClock) -> None:
     ours, theirs = (SQLAlchemyTable(f"{file}?table={name}_session", clock=clock) for name in ("shop", "blog"))
     assert ours.insert(DIGEST, new_row(clock))
 
@@ -246,7 +246,7 @@ def test_two_applications_share_a_database_by_the_table_in_their_urls(file: str,
 @pytest.mark.parametrize(
     ("driver", "name", "value"), [("pyodbc", "timeout", 2), ("oracledb", "call_timeout", 1500), ("pymysql", "", 0)]
 )
-def test_a_driver_that_takes_its_limit_as_an_attribute_is_told(driver: str, name: str, value: int) -> None:
+def test_a_driver_that_takes_its_limit_as_an_attribute_gets_it(driver: str, name: str, value: int) -> None:
     connection = SimpleNamespace()
 
     limit_answers(connection, driver, timedelta(seconds=1.5))
@@ -266,14 +266,14 @@ def test_a_driver_that_takes_its_limit_as_an_attribute_is_told(driver: str, name
         ("oracledb", {"tcp_connect_timeout": 1.5}),
     ],
 )
-def test_a_driver_is_told_its_limits_in_its_own_words(driver: str, limits: dict[str, Any]) -> None:
+def test_a_driver_gets_its_limits_under_its_own_names(driver: str, limits: dict[str, Any]) -> None:
     assert limits.items() <= LIMITS[driver](1.5, 2.5).items()
 
 
-def test_the_engine_of_an_application_serves_as_the_docs_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_applications_own_engine_works_as_in_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (example,) = (source for _, source in python_blocks("docs/tables.md") if "create_engine(" in source)
-    names: dict[str, Any] = {"SECRET": "a secret of these tests, which nobody else has"}
+    names: dict[str, Any] = {"SECRET": "a secret of these tests, which no application has"}
     exec(example, names)
 
     session = names["sessions"].fetch()
@@ -303,7 +303,7 @@ def test_without_the_library_the_error_says_what_to_install(
 # The schema.
 
 
-def test_an_engine_that_is_handed_in_stays_open(file: str, clock: FakeClock) -> None:
+def test_an_engine_that_is_passed_in_stays_open(file: str, clock: FakeClock) -> None:
     engine = create_engine(file)
     table = SQLAlchemyTable(engine, clock=clock)
     table.insert(DIGEST, new_row(clock))
@@ -342,7 +342,7 @@ def test_who_migrates_by_hand_has_nothing_made(open_table: Open, url: str, runne
     assert runner.run(table.read(DIGEST)) is None
 
 
-def test_many_may_make_the_schema_at_once(database: Database) -> None:
+def test_concurrent_threads_may_create_the_schema(database: Database) -> None:
     tables = [SQLAlchemyTable(database.url()) for _ in range(6)]
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(lambda table: table.read(DIGEST), tables)) == [None] * 6
@@ -355,16 +355,16 @@ def test_many_may_make_the_schema_at_once(database: Database) -> None:
     assert {index["name"] for index in indexes} == {"holdall_session_due", "holdall_session_principal"}
 
 
-def test_a_table_that_another_process_makes_meanwhile_is_used(file: str, clock: FakeClock) -> None:
+def test_a_table_created_by_another_process_at_the_same_time_is_used(file: str, clock: FakeClock) -> None:
     with closing(SQLAlchemyTable(file, clock=clock)) as table, closing(SQLAlchemyTable(file, clock=clock)) as other:
-        # Between the look whether it is there and the statement that makes it.
+        # Between the check whether it exists and the statement that creates it.
         event.listen(table._schema._table, "before_create", lambda *_, **__: other.create_schema())
 
         assert table.insert(DIGEST, new_row(clock))
         assert other.read(DIGEST) == new_row(clock)
 
 
-def test_who_may_not_make_an_index_gets_a_store_error(database: Database, clock: FakeClock) -> None:
+def test_a_user_without_the_right_to_create_an_index_gets_a_store_error(database: Database, clock: FakeClock) -> None:
     engine = create_engine(database.url())
     session_table(made := MetaData())
     made.create_all(engine)
@@ -377,7 +377,7 @@ def test_who_may_not_make_an_index_gets_a_store_error(database: Database, clock:
         unprivileged.create_schema()
 
 
-def test_an_index_that_a_process_did_not_come_to_make_is_made(file: str, clock: FakeClock) -> None:
+def test_an_index_that_another_process_did_not_finish_is_created(file: str, clock: FakeClock) -> None:
     with closing(SQLAlchemyTable(file, clock=clock)) as table:
         table.create_schema()
     engine = create_engine(file)
@@ -404,7 +404,7 @@ def test_another_programs_table_is_refused_and_left_alone(file: str, clock: Fake
     engine.dispose()
 
 
-def test_who_may_not_make_the_table_gets_a_store_error(database: Database, clock: FakeClock) -> None:
+def test_a_user_without_the_right_to_create_the_table_gets_a_store_error(database: Database, clock: FakeClock) -> None:
     with (
         closing(SQLAlchemyTable(database.url(**database.new_user("SELECT")), clock=clock)) as table,
         pytest.raises(StoreError, match=rf" at 127\.0\.0\.1:.* failed: .*{database.kind.forbidden}\.$") as failure,
@@ -414,7 +414,7 @@ def test_who_may_not_make_the_table_gets_a_store_error(database: Database, clock
     assert "hunter2" not in "".join(traceback.format_exception(failure.value))
 
 
-def test_a_table_that_was_dropped_is_made_again_after_one_error(
+def test_a_dropped_table_is_created_again_after_one_error(
     open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(url)
@@ -428,7 +428,7 @@ def test_a_table_that_was_dropped_is_made_again_after_one_error(
 
 
 @pytest.mark.parametrize("dialect", [mssql.dialect(), oracle.dialect()], ids=lambda dialect: dialect.name)
-def test_what_other_databases_are_sent_needs_no_quotes_and_has_an_index(dialect: Any) -> None:
+def test_the_statements_for_other_databases_need_no_quotes_and_create_an_index(dialect: Any) -> None:
     table = session_table(MetaData())
     made = [str(CreateTable(table).compile(dialect=dialect))]
     made += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
@@ -441,7 +441,7 @@ def test_what_other_databases_are_sent_needs_no_quotes_and_has_an_index(dialect:
 
 
 @pytest.mark.parametrize("where", ["file", *KINDS])
-def test_alembic_makes_and_drops_the_table_and_finds_no_difference(
+def test_alembic_creates_and_drops_the_table_and_finds_no_difference(
     where: str, file: str, request: pytest.FixtureRequest
 ) -> None:
     pytest.importorskip("alembic")
@@ -457,7 +457,7 @@ def test_alembic_makes_and_drops_the_table_and_finds_no_difference(
     metadata = MetaData()
     session_table(metadata)
     url = file if where == "file" else Database(KINDS[where], request.getfixturevalue(where)).url()
-    # Another connection sees what is made here.
+    # Another connection sees the tables that are created here.
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection, closing(SQLAlchemyTable(url, create=False)) as table:
         context = MigrationContext.configure(connection)
@@ -474,10 +474,10 @@ def test_alembic_makes_and_drops_the_table_and_finds_no_difference(
     assert isinstance(DropSessionTable("shop_session").reverse(), CreateSessionTable)
 
 
-# By itself.
+# Requests to the server.
 
 
-def test_a_read_is_one_statement_and_so_is_a_write(
+def test_a_read_or_a_write_is_one_statement(
     form: str, open_table: Open, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(Database(KINDS["mariadb"], mariadb).url(form), max_size=1)
@@ -493,11 +493,11 @@ def test_a_read_is_one_statement_and_so_is_a_write(
     log = mariadb.folder / "data" / "statements"
     sent = re.findall(r"\bQuery\t(\w+)", log.read_text(encoding="utf-8", errors="replace"))
     log.unlink()
-    # The others are those of the test itself.
+    # The other statements are the test's own.
     assert [word for word in sent if word != "SET"] == ["SELECT", "UPDATE"]
 
 
-def test_what_has_expired_goes_by_itself_with_later_writes(file: str, clock: FakeClock) -> None:
+def test_expired_rows_are_removed_by_later_writes(file: str, clock: FakeClock) -> None:
     engine = _in_a_hurry(create_engine(file))
     table = SQLAlchemyTable(engine, clock=clock)
     for number in range(600):
@@ -506,7 +506,7 @@ def test_what_has_expired_goes_by_itself_with_later_writes(file: str, clock: Fak
     for number in range(600, 600 + 64):
         table.insert(number.to_bytes(32, "big"), new_row(clock))
 
-    # What is more than one statement takes is removed in portions.
+    # More rows than one statement takes are removed in batches.
     assert 600 - table.sweep() == SWEPT_AT_ONCE
     assert table.clear(clock()) == 64
     engine.dispose()
@@ -516,7 +516,7 @@ def test_a_dump_of_the_database_shows_neither_ids_nor_data(database: Database, c
     with closing(SQLAlchemyTable(database.url(), clock=clock)) as table:
         found = traces(
             Sessions(
-                TableStore(table, secret_key_base="a secret of these tests, which nobody else has"),
+                TableStore(table, secret_key_base="a secret of these tests, which no application has"),
                 key="sid",
                 clock=clock,
             )
@@ -529,7 +529,7 @@ def test_a_dump_of_the_database_shows_neither_ids_nor_data(database: Database, c
     assert [trace for trace in found if trace in dump] == []
 
 
-def test_a_row_as_large_as_a_session_can_be_is_kept_whole(
+def test_a_row_of_the_maximum_size_is_kept_whole(
     open_table: Open, url: str, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     row = new_row(clock, bytes(range(256)) * 512, principal="p" * 1024)._replace(client="c" * 8192)
@@ -539,10 +539,10 @@ def test_a_row_as_large_as_a_session_can_be_is_kept_whole(
     assert runner.run(table.read(DIGEST)) == row
 
 
-# What fails.
+# Failures.
 
 
-def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
+def test_a_statement_undone_by_a_deadlock_is_sent_again(
     open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     digests = [bytes([number]) * 32 for number in range(1, 9)]
@@ -554,19 +554,19 @@ def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
         engine = create_engine(database.url(), poolclass=NullPool)
         with engine.connect() as writer:
             writer.execute(text(database.kind.wait_long))
-            # One server undoes the transaction that has changed less, another the first to look for a deadlock.
+            # One server undoes the transaction that has changed less, another the first that looks for a deadlock.
             for digest in digests[1:]:
                 writer.execute(lock, {"digest": digest})
-            # It locks the first, and waits for the second.
+            # It locks the first row, and waits for the second.
             clearing = threads.submit(runner.run, table.clear(clock()))
-            wait_until("the clearing waits", database.waiting)
+            wait_until("clear waits", database.waiting)
             writer.execute(lock, {"digest": digests[0]})
             writer.commit()
 
         assert clearing.result() == 8
 
 
-def test_a_statement_that_a_concurrent_one_has_undone_is_sent_again(
+def test_a_statement_undone_by_a_concurrent_one_is_sent_again(
     form: str, open_table: Open, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     database = Database(KINDS["postgres"], postgres)
@@ -576,7 +576,7 @@ def test_a_statement_that_a_concurrent_one_has_undone_is_sent_again(
     with ThreadPoolExecutor(1) as threads, create_engine(database.url(), poolclass=NullPool).connect() as writer:
         writer.execute(text("UPDATE holdall_session SET seen = 1"))
         replacing = threads.submit(runner.run, table.replace(DIGEST, new_row(clock, version=2), version=1))
-        wait_until("the replacement waits", database.waiting)
+        wait_until("replace waits", database.waiting)
         writer.commit()
 
         assert replacing.result() is _DONE
@@ -585,7 +585,7 @@ def test_a_statement_that_a_concurrent_one_has_undone_is_sent_again(
 
 @pytest.mark.parametrize(("name", "kind"), [("pysqlite", "sync"), ("aiosqlite", "async")])
 @pytest.mark.parametrize("is_replaced", [False, True])
-def test_a_file_that_was_removed_or_replaced_logs_everybody_out(
+def test_a_removed_or_replaced_file_logs_all_users_out(
     name: str, kind: str, is_replaced: bool, tmp_path: Path, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     path, other = tmp_path / "sessions.db", tmp_path / "other.db"
@@ -617,14 +617,14 @@ def test_a_program_that_changes_its_folder_keeps_its_file(
     assert not any(Path.cwd().iterdir())
 
 
-def test_a_file_that_is_named_by_a_uri_is_used(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_file_named_by_a_uri_is_used(tmp_path: Path, clock: FakeClock) -> None:
     with closing(SQLAlchemyTable(f"sqlite+pysqlite:///file:{tmp_path / 'x.db'}?uri=true", clock=clock)) as table:
         assert table.insert(DIGEST, new_row(clock))
 
     assert (tmp_path / "x.db").exists()
 
 
-def test_a_locked_row_is_a_store_error_within_the_limit_and_nobody_waits_on(
+def test_a_locked_row_is_a_store_error_within_the_limit_and_no_statement_waits_on(
     open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(url, statement_timeout=1)
@@ -642,7 +642,7 @@ def test_a_locked_row_is_a_store_error_within_the_limit_and_nobody_waits_on(
 
 
 def _finds(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> bool:
-    """Return whether the row is found; a busy machine may take longer than the short limits."""
+    """Return whether the row is found; on a busy machine, the call may exceed the short limits."""
     with suppress(StoreError):
         return runner.run(table.read(DIGEST)) == new_row(clock)
     return False
@@ -654,31 +654,31 @@ def _stores(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> bool
     return _finds(table, clock, runner)
 
 
-def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
+def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_used_again(
     open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(url, timeout=1, statement_timeout=SECOND)
-    wait_until("it is stored", lambda: _stores(table, clock, runner))
+    wait_until("the row is stored", lambda: _stores(table, clock, runner))
 
     with ThreadPoolExecutor(1) as threads:
         database.server.freeze()
         try:
-            # The connection that is there is asked whether it still is, and then a new one is tried.
+            # The open connection is checked first, and then a new one is tried.
             with pytest.raises(StoreError):
                 threads.submit(runner.run, table.read(DIGEST)).result(timeout=20)
         finally:
             database.server.thaw()
 
-    wait_until("it is found again", lambda: _finds(table, clock, runner))
+    wait_until("the row is found again", lambda: _finds(table, clock, runner))
 
 
-def test_a_frozen_postgresql_is_a_store_error_within_the_limits_over_an_engine_that_was_given(
+def test_a_frozen_postgresql_is_a_store_error_within_the_limits_with_an_engine_that_was_passed_in(
     form: str, open_table: Open, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     make: Any = create_engine if form == "sync" else create_async_engine
     engine = make(Database(KINDS["postgres"], postgres).url(form))
     table = open_table(engine, statement_timeout=SECOND)
-    wait_until("it is stored", lambda: _stores(table, clock, runner))
+    wait_until("the row is stored", lambda: _stores(table, clock, runner))
 
     with ThreadPoolExecutor(1) as threads:
         postgres.freeze()
@@ -688,13 +688,13 @@ def test_a_frozen_postgresql_is_a_store_error_within_the_limits_over_an_engine_t
         finally:
             postgres.thaw()
 
-    wait_until("it is found again", lambda: _finds(table, clock, runner))
+    wait_until("the row is found again", lambda: _finds(table, clock, runner))
     disposed = engine.dispose()
     if disposed is not None:
         runner.run(disposed)
 
 
-def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> None:
+def test_an_exhausted_pool_is_a_store_error(file: str, clock: FakeClock) -> None:
     engine = create_engine(file, pool_size=1, max_overflow=0, pool_timeout=0.05)
     table = SQLAlchemyTable(engine, clock=clock)
 
@@ -705,7 +705,7 @@ def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_is_not_there_is_a_store_error_without_the_password(
+def test_a_server_that_is_down_is_a_store_error_without_the_password(
     kind: str, form: str, open_table: Open, runner: asyncio.Runner
 ) -> None:
     if kind == "postgres":
@@ -720,7 +720,7 @@ def test_a_server_that_is_not_there_is_a_store_error_without_the_password(
 
 
 @pytest.mark.parametrize("given", ["url", "engine"])
-def test_a_demoted_server_is_asked_once_more_and_written_to_when_it_may(
+def test_a_demoted_server_is_tried_once_more_and_written_to_when_it_can_be(
     given: str, form: str, open_table: Open, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     with closing(SQLAlchemyTable(database.url(), clock=clock)) as made:
@@ -750,7 +750,7 @@ def test_a_connection_that_the_server_closed_while_idle_is_replaced(
     assert ours
     for each in ours:
         database.end(each)
-    wait_until("it is closed", lambda: not database.connections())
+    wait_until("the connection is closed", lambda: not database.connections())
 
     assert runner.run(table.read(DIGEST)) == new_row(clock)
 
@@ -762,7 +762,7 @@ def test_closing_closes_the_connections_and_the_next_call_opens_others(
         with opened(_KINDS, form, url, clock, runner) as table:
             runner.run(table.read(DIGEST))
             assert database.connections()
-        wait_until("none is open", lambda: not database.connections())
+        wait_until("no connection is open", lambda: not database.connections())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -785,7 +785,7 @@ def test_every_acknowledged_write_outlives_a_server_that_is_killed(
         for digest, version in acknowledged.items():
             row = await table.read(digest)
             assert row is not None
-            # The last one may have been done, though its answer was lost.
+            # The last one may have been executed, although its answer was lost.
             assert version <= row.version <= version + 1
             assert row.data == b"%d" % row.version
 
@@ -821,7 +821,7 @@ def test_an_engine_in_another_event_loop_is_refused_until_it_is_disposed_of(file
         other.run(engine.dispose())
 
 
-def test_an_engine_that_keeps_no_connection_serves_every_event_loop(file: str, clock: FakeClock) -> None:
+def test_an_engine_without_a_pool_serves_every_event_loop(file: str, clock: FakeClock) -> None:
     table = AsyncSQLAlchemyTable(
         create_async_engine(file.replace("pysqlite", "aiosqlite"), poolclass=NullPool), clock=clock
     )

@@ -1,4 +1,4 @@
-"""The table in an SQLite file: the contract, and what belongs to a file that processes share."""
+"""The table in an SQLite file: the contract, and the behaviour of a file that processes share."""
 
 import gc
 import os
@@ -85,7 +85,7 @@ def test_a_url_names_the_file(path: Path, clock: FakeClock) -> None:
         ("sqlite:////no/such/folder/sessions.db", "no folder /no/such/folder"),
     ],
 )
-def test_a_url_that_names_no_file_is_refused_at_set_up(url: str, message: str) -> None:
+def test_a_url_without_a_usable_file_is_refused_at_startup(url: str, message: str) -> None:
     sessions = Sessions("table", table=url, key="sid")
 
     with pytest.raises(ConfigurationError, match=message):
@@ -100,7 +100,7 @@ def test_only_its_owner_may_read_the_file(sqlite: SQLiteTable, path: Path, clock
     assert modes == dict.fromkeys(("sessions.db", "sessions.db-wal", "sessions.db-shm"), 0o600)
 
 
-def test_a_file_that_is_there_keeps_its_mode(path: Path, clock: FakeClock) -> None:
+def test_an_existing_file_keeps_its_mode(path: Path, clock: FakeClock) -> None:
     path.touch()
     path.chmod(0o660)
     table = SQLiteTable(path, clock=clock)
@@ -110,7 +110,7 @@ def test_a_file_that_is_there_keeps_its_mode(path: Path, clock: FakeClock) -> No
     table.close()
 
 
-def test_a_file_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_created_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="unable to open"):
         SQLiteTable(tmp_path).read(DIGEST)
 
@@ -124,7 +124,7 @@ def test_another_process_sees_the_rows(sqlite: SQLiteTable, path: Path, clock: F
     assert seen.stdout == "(1,)\n"
 
 
-def test_a_forked_process_opens_a_connection_of_its_own(sqlite: SQLiteTable, clock: FakeClock) -> None:
+def test_a_forked_process_opens_its_own_connection(sqlite: SQLiteTable, clock: FakeClock) -> None:
     sqlite.insert(DIGEST, new_row(clock))
 
     child = forked(lambda: sqlite.replace(DIGEST, new_row(clock, b"child", 2), version=1), hooks=True)
@@ -201,7 +201,7 @@ def test_a_durability_that_sqlite_does_not_have_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     "statement", ["CREATE TABLE session (mine)", "PRAGMA application_id = 7", "PRAGMA user_version = 7"]
 )
-def test_a_file_of_another_program_is_refused_and_left_alone(path: Path, statement: str) -> None:
+def test_another_programs_file_is_refused_and_left_alone(path: Path, statement: str) -> None:
     with sqlite3.connect(path) as other:
         other.execute(statement)
     other.close()
@@ -229,7 +229,7 @@ def test_a_new_file_may_be_opened_by_many_threads_at_once(tmp_path: Path) -> Non
         table.close()
 
 
-def test_a_new_file_that_another_writes_to_is_waited_for(path: Path) -> None:
+def test_a_new_file_that_is_locked_for_writing_is_waited_for(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="database is locked"):
@@ -241,7 +241,7 @@ def test_a_new_file_that_another_writes_to_is_waited_for(path: Path) -> None:
         soon.join()
 
 
-def test_where_nothing_is_to_be_made_nothing_is(path: Path, clock: FakeClock) -> None:
+def test_without_create_nothing_is_created(path: Path, clock: FakeClock) -> None:
     table = SQLiteTable(path, create=False, clock=clock)
     with pytest.raises(ConfigurationError, match=f"there is no file {path}"):
         table.insert(DIGEST, new_row(clock))
@@ -257,7 +257,7 @@ def test_where_nothing_is_to_be_made_nothing_is(path: Path, clock: FakeClock) ->
     table.close()
 
 
-def test_who_comes_to_lay_out_a_file_and_is_late_finds_it_done(
+def test_a_process_that_is_late_to_create_the_schema_finds_it_done(
     path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_laid_out = _sqlite_files._is_laid_out
@@ -273,11 +273,11 @@ def test_who_comes_to_lay_out_a_file_and_is_late_finds_it_done(
     monkeypatch.setattr(_sqlite_files, "_is_laid_out", another_comes_between)
     with closing(SQLiteTable(path, clock=clock)) as table:
         assert table.read(DIGEST) == new_row(clock)
-    # The first, the other one twice, and the first again.
+    # This process first, the other one twice, and this one again.
     assert looked == [False, False, False, True]
 
 
-def test_a_file_of_a_newer_layout_is_refused(sqlite: SQLiteTable, path: Path) -> None:
+def test_a_file_with_a_newer_layout_is_refused(sqlite: SQLiteTable, path: Path) -> None:
     sqlite.sweep()
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 99")
@@ -287,7 +287,7 @@ def test_a_file_of_a_newer_layout_is_refused(sqlite: SQLiteTable, path: Path) ->
         SQLiteTable(path).read(DIGEST)
 
 
-def test_a_file_that_another_process_keeps_locked_is_a_store_error(path: Path, clock: FakeClock) -> None:
+def test_a_file_locked_by_another_process_is_a_store_error(path: Path, clock: FakeClock) -> None:
     table = SQLiteTable(path, clock=clock, busy_timeout=timedelta(milliseconds=50))
     table.sweep()
     lock = sqlite3.connect(path, isolation_level=None)
@@ -302,7 +302,7 @@ def test_a_file_that_another_process_keeps_locked_is_a_store_error(path: Path, c
     table.close()
 
 
-def test_a_renewal_that_fails_half_way_leaves_the_row_as_it_was(
+def test_a_renewal_that_fails_half_way_leaves_the_row_unchanged(
     sqlite: SQLiteTable, path: Path, clock: FakeClock
 ) -> None:
     sqlite.insert(DIGEST, new_row(clock))
@@ -317,7 +317,7 @@ def test_a_renewal_that_fails_half_way_leaves_the_row_as_it_was(
     assert sqlite.read(DIGEST) == new_row(clock)
 
 
-def test_a_connection_that_may_only_read_is_a_store_error_on_writing(path: Path, clock: FakeClock) -> None:
+def test_a_write_on_a_read_only_connection_is_a_store_error(path: Path, clock: FakeClock) -> None:
     table = SQLiteTable(path, clock=clock)
     table.insert(DIGEST, new_row(clock))
     table._connection().execute("PRAGMA query_only = ON")
@@ -346,8 +346,8 @@ for verb in (lambda: table.read(b"1" * 32), lambda: table.insert(b"2" * 32, Row(
 """
 
 
-def test_a_file_that_may_only_be_read_is_a_store_error(clock: FakeClock) -> None:
-    # Not pytest's folder, which nobody but its owner can enter, and an owner who is root may do anything.
+def test_a_read_only_file_is_a_store_error(clock: FakeClock) -> None:
+    # Not pytest's folder, which only its owner can access; and a root user may do anything.
     with tempfile.TemporaryDirectory(prefix="holdall-") as folder:
         path = Path(folder) / "sessions.db"
         with closing(SQLiteTable(path, clock=clock)) as table:
@@ -358,7 +358,7 @@ def test_a_file_that_may_only_be_read_is_a_store_error(clock: FakeClock) -> None
         done = subprocess.run([sys.executable, "-c", _READER, str(path)], capture_output=True, text=True, check=True)
 
         Path(folder).chmod(0o755)
-        # A reader cannot do without the files beside it either, which it would have to make.
+        # A reader also needs the files next to it, which it would have to create.
         said = done.stdout.splitlines()
         assert [line.partition(": ")[0] for line in said] == [f"SQLite could not use {path}"] * 2
         with closing(SQLiteTable(path, clock=clock)) as table:
@@ -384,7 +384,7 @@ print(number, all(table.read(each.to_bytes(32, "big")) for each in range(number)
 """
 
 
-def test_a_file_that_the_system_lets_grow_no_more_is_a_store_error_and_whole(path: Path) -> None:
+def test_a_file_that_may_not_grow_is_a_store_error_and_stays_intact(path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", _FILLER, str(path)], capture_output=True, text=True, check=True)
 
     said, (written, readable) = done.stdout.splitlines()[0], done.stdout.splitlines()[1].split()
@@ -412,7 +412,7 @@ def test_a_full_disk_is_a_store_error_and_breaks_nothing(sqlite: SQLiteTable, cl
     assert sqlite.insert(b"2" * 32, new_row(clock, bytes(100_000)))
 
 
-def test_what_has_expired_goes_by_itself_with_later_writes(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
+def test_expired_rows_are_removed_by_later_writes(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
     for number in range(500):
         sqlite.insert(number.to_bytes(32, "big"), new_row(clock))
     clock.advance(2 * DAY)
@@ -468,7 +468,7 @@ for number in itertools.count(int(start)):
 
 def test_every_acknowledged_write_outlives_a_writer_that_is_killed(path: Path, record_property: Record) -> None:
     acknowledged: dict[int, int] = {}
-    # Where a step more may have been done than was said.
+    # For digests where one step more than reported may have been executed.
     ends: set[int] = set()
     for attempt in range(KILLS):
         command = [sys.executable, "-c", _WRITER, str(path), str(attempt * 1_000_000)]
@@ -478,7 +478,7 @@ def test_every_acknowledged_write_outlives_a_writer_that_is_killed(path: Path, r
             time.sleep(secrets.randbelow(100_000) / 1_000_000)
             writer.kill()
             said += writer.stdout.read().split("\n")
-        # The last line may have been cut.
+        # The last line may be incomplete.
         written = {int(number): int(version) for number, version in map(str.split, said[:-1])}
         acknowledged |= written
         ends |= {max(written), max(written) + 1}
@@ -489,5 +489,5 @@ def test_every_acknowledged_write_outlives_a_writer_that_is_killed(path: Path, r
                 known = acknowledged.get(number)
                 further = {None: 1, 1: 2, 2: 0 if number % 3 == 0 else 2, 0: 0}[known]
                 assert (row and row.version) in ({known, further} if number in ends else {known})
-    record_property("kills of a writer, after which every acknowledged write was there", KILLS)
+    record_property("kills of a writer, with every acknowledged write still there", KILLS)
     record_property("acknowledged rows", len(acknowledged))

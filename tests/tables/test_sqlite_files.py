@@ -1,4 +1,4 @@
-"""Which file the table in SQLite uses: the one at its path now, even if it was removed or replaced."""
+"""The file that the table in SQLite uses: the one at its path now, even if it was removed or replaced."""
 
 import contextlib
 import fcntl
@@ -73,7 +73,7 @@ _removals = pytest.mark.parametrize(
 
 
 @_removals
-def test_a_file_that_was_removed_or_replaced_logs_everybody_out(
+def test_a_removed_or_replaced_file_logs_all_users_out(
     table: SQLiteTable, path: Path, clock: FakeClock, remove: Callable[[Path], None]
 ) -> None:
     for number in range(100):
@@ -92,7 +92,7 @@ def test_a_file_that_was_removed_or_replaced_logs_everybody_out(
 
 
 @_removals
-def test_all_threads_and_processes_turn_to_the_new_file(
+def test_all_threads_and_processes_switch_to_the_new_file(
     table: SQLiteTable, path: Path, clock: FakeClock, remove: Callable[[Path], None]
 ) -> None:
     together = threading.Barrier(4)
@@ -110,14 +110,14 @@ def test_all_threads_and_processes_turn_to_the_new_file(
         assert table.insert(DIGEST, new_row(clock))
         assert list(threads.map(use, range(4))) == [[new_row(clock)] * 3] * 4
         remove(path)
-        # Each thread opens it in its turn, while others still have the old one open.
+        # Each thread opens it in turn, while others still have the old one open.
         assert list(threads.map(use, range(4))) == [[None] * 3] * 4
         assert sorted(each.digest for each in table.find("7")) == [bytes([number]) * 32 for number in range(4)]
         for each in (table, *others):
             each.close()
 
 
-def test_a_verb_of_two_statements_keeps_to_one_file(table: SQLiteTable, path: Path, clock: FakeClock) -> None:
+def test_a_verb_of_two_statements_uses_one_file(table: SQLiteTable, path: Path, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
     connection = table._connection()
 
@@ -146,7 +146,7 @@ sys.stdin.readline()
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
-def test_what_another_process_has_left_beside_a_removed_file_is_not_taken_for_the_new_ones(
+def test_another_processs_leftovers_of_a_removed_file_are_not_used_with_the_new_one(
     path: Path, is_killed: bool
 ) -> None:
     command = [sys.executable, "-c", _WRITER, str(path)]
@@ -176,7 +176,7 @@ def test_what_another_process_has_left_beside_a_removed_file_is_not_taken_for_th
                 writer.stdin.close()
 
 
-def test_where_nothing_is_to_be_made_a_removed_file_is_an_error(path: Path, clock: FakeClock) -> None:
+def test_without_create_a_removed_file_is_an_error(path: Path, clock: FakeClock) -> None:
     with closing(SQLiteTable(path, clock=clock)) as table:
         table.insert(DIGEST, new_row(clock))
     with closing(SQLiteTable(path, create=False, clock=clock)) as table:
@@ -188,7 +188,9 @@ def test_where_nothing_is_to_be_made_a_removed_file_is_an_error(path: Path, cloc
             table.read(DIGEST)
 
 
-def test_a_folder_that_goes_and_comes_back_is_a_store_error_and_a_new_file(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_folder_that_is_removed_is_a_store_error_and_one_that_is_restored_gets_a_new_file(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     folder = tmp_path / "sessions"
     folder.mkdir()
     with closing(SQLiteTable(folder / "sessions.db", clock=clock)) as table:
@@ -227,14 +229,14 @@ def test_a_program_that_changes_its_folder_keeps_its_file(
         assert other.execute("SELECT count(*) FROM session").fetchone() == (2,)
 
 
-def test_closing_closes_the_connections_of_all_threads_whoever_holds_on_to_them(table: SQLiteTable) -> None:
+def test_closing_closes_all_threads_connections_even_if_they_are_still_referenced(table: SQLiteTable) -> None:
     held = []
     together = threading.Barrier(3)
 
     def use(_: int) -> None:
         together.wait()
         table.read(DIGEST)
-        # As a thread's own variables do where Python runs without its global lock.
+        # As thread-local variables do in a Python without its global lock.
         held.append(table._connection())
 
     with ThreadPoolExecutor(3) as threads:
@@ -250,7 +252,7 @@ def test_closing_closes_the_connections_of_all_threads_whoever_holds_on_to_them(
     assert len({id(each) for each in held}) == 6
 
 
-def test_a_folder_that_another_process_has_locked_is_a_store_error(path: Path, clock: FakeClock) -> None:
+def test_a_folder_locked_by_another_process_is_a_store_error(path: Path, clock: FakeClock) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     table = SQLiteTable(path, busy_timeout=timedelta(seconds=0.05), clock=clock)
@@ -268,7 +270,7 @@ def test_a_folder_that_another_process_has_locked_is_a_store_error(path: Path, c
 
 @pytest.fixture
 def link(path: Path, tmp_path: Path) -> Path:
-    """Return a link to a file that is not there, in another folder."""
+    """Return a link to a file that does not exist, in another folder."""
     folder = tmp_path / "linked"
     folder.mkdir()
     link = folder / "sessions.db"
@@ -276,7 +278,7 @@ def link(path: Path, tmp_path: Path) -> Path:
     return link
 
 
-def test_a_file_that_is_made_through_a_link_is_its_owners_alone(link: Path, path: Path, clock: FakeClock) -> None:
+def test_a_file_created_through_a_link_is_private_to_its_owner(link: Path, path: Path, clock: FakeClock) -> None:
     with closing(SQLiteTable(link, clock=clock)) as table:
         assert table.insert(DIGEST, new_row(clock))
 
@@ -288,7 +290,7 @@ def test_a_file_that_is_made_through_a_link_is_its_owners_alone(link: Path, path
 
 
 @_removals
-def test_a_file_behind_a_link_is_seen_to_be_removed(
+def test_the_removal_of_a_file_behind_a_link_is_noticed(
     link: Path, path: Path, clock: FakeClock, remove: Callable[[Path], None]
 ) -> None:
     with closing(SQLiteTable(link, clock=clock)) as table:
@@ -306,9 +308,7 @@ def test_a_file_behind_a_link_is_seen_to_be_removed(
         assert table.insert(DIGEST, new_row(clock))
 
 
-def test_a_link_to_another_file_that_is_not_there_leaves_the_first_file_whole(
-    link: Path, path: Path, clock: FakeClock
-) -> None:
+def test_a_link_to_another_missing_file_leaves_the_first_file_intact(link: Path, path: Path, clock: FakeClock) -> None:
     with closing(SQLiteTable(link, clock=clock)) as table, closing(SQLiteTable(path, clock=clock)) as first:
         assert table.insert(DIGEST, new_row(clock))
         assert first.read(DIGEST) == new_row(clock)
@@ -318,14 +318,14 @@ def test_a_link_to_another_file_that_is_not_there_leaves_the_first_file_whole(
         assert table.read(DIGEST) is None
         assert table.insert(DIGEST, new_row(clock))
         assert first.read(DIGEST) == new_row(clock)
-        # Its latest rows stand in the file beside it.
+        # Its latest rows are in the file next to it.
         assert path.with_name("sessions.db-wal").exists()
 
 
-# The URL.
+# URLs.
 
 
-def test_two_applications_share_a_file_by_the_table_in_their_urls(path: Path, clock: FakeClock) -> None:
+def test_two_applications_share_a_file_with_different_tables_in_their_urls(path: Path, clock: FakeClock) -> None:
     shop, admin = (
         Sessions("table", table=f"sqlite:///{path}?table={name}&busy_timeout=2", key="sid", clock=clock)
         for name in ("shop_session", "admins")
@@ -343,7 +343,7 @@ def test_two_applications_share_a_file_by_the_table_in_their_urls(path: Path, cl
     assert rows == [(1,), (0,)]
 
 
-def test_the_options_in_a_url_are_taken(path: Path, clock: FakeClock) -> None:
+def test_the_options_in_a_url_are_used(path: Path, clock: FakeClock) -> None:
     strange = path.with_name("what? 100%.db")
     url = f"sqlite:///{path.parent}/what%3F%20100%25.db?synchronous=full&busy_timeout=0.25"
     sessions = Sessions("table", table=url, key="sid", clock=clock)
@@ -361,6 +361,6 @@ def test_the_options_in_a_url_are_taken(path: Path, clock: FakeClock) -> None:
     ("query", "message"),
     [("tabel=x", "unknown option"), ("busy_timeout=soon", "cannot be used"), ("table=X", "cannot be a table's name")],
 )
-def test_an_option_that_cannot_be_used_is_refused(path: Path, query: str, message: str) -> None:
+def test_an_invalid_option_is_refused(path: Path, query: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Sessions("table", table=f"sqlite:///{path}?{query}", key="sid").prepare("sync")

@@ -1,4 +1,4 @@
-"""Wrong URLs and options of tables."""
+"""Invalid URLs and options of tables."""
 
 import importlib
 from datetime import timedelta
@@ -16,7 +16,7 @@ from holdall.tables.urls import checked_timeout
 @pytest.mark.parametrize(
     "url", ["gopher://shop:hunter2@db.example/0", "postgresq://shop:hunter2@[db.example/0", "x://shop:hunter2@d℀b/0"]
 )
-def test_a_url_that_cannot_be_read_is_refused_and_not_repeated(url: str) -> None:
+def test_an_invalid_url_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigurationError, match="no table is known for") as refusal:
         Sessions("table", key="sid", table=url)
 
@@ -25,13 +25,13 @@ def test_a_url_that_cannot_be_read_is_refused_and_not_repeated(url: str) -> None
 
 
 @pytest.mark.parametrize("url", ["django", "django://", "Django://default"])
-def test_another_package_brings_a_table_of_its_own(url: str) -> None:
+def test_another_package_can_provide_a_table(url: str) -> None:
     found = table_opener(url, clock=utc_now)("sync")
 
     assert (type(found).__module__, type(found).__name__) == ("holdall_django.table", "DjangoTable")
 
 
-def test_what_no_package_brings_is_a_table_in_memory() -> None:
+def test_a_plain_name_is_a_table_in_memory() -> None:
     assert isinstance(table_opener("jango", clock=utc_now)("sync"), MemoryTable)
 
 
@@ -51,7 +51,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("module", "name", "place", "option"), LIMITS)
-def test_each_table_takes_whole_seconds_as_a_limit(module: str, name: str, place: str, option: str) -> None:
+def test_each_table_accepts_whole_seconds_as_a_limit(module: str, name: str, place: str, option: str) -> None:
     if module in ("postgres", "sqlalchemy"):
         pytest.importorskip("psycopg" if module == "postgres" else module)
     table: Any = getattr(importlib.import_module(module if "." in module else f"holdall.tables.{module}"), name)

@@ -1,7 +1,7 @@
 """
-What a type checker must accept, and what it must refuse: nothing here is run.
+Code that a type checker must accept, and code that it must refuse: nothing here is run.
 
-A ``type: ignore`` that is not needed is an error, so each one here is a mistake that a checker does find.
+An unneeded ``type: ignore`` is an error, so each one here is a mistake that a checker finds.
 """
 
 from holdall import (

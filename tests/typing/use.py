@@ -1,8 +1,8 @@
 """
 An application's and an adapter's use of the core, as type checkers see it: nothing here is run.
 
-``protocols.py`` says what keeps to which protocol; here are the calls that are made all the time, and parts that are
-handed in rarely.
+``protocols.py`` tests which class implements which protocol; this file has the usual calls, and arguments that are
+passed rarely.
 """
 
 from dataclasses import dataclass, field
@@ -87,12 +87,12 @@ async def awaited(session: SessionDep, plain: Session) -> None:
     session.save()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     session.reload()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     session.atomic_update("n", len)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
-    # In a framework that is not async there is nothing to await.
+    # In a sync framework there is nothing to await.
     plain.save()
 
 
 def in_flask() -> None:
-    # flask.session is typed as any session of Flask's; this is the same one, with the type of ours.
+    # flask.session is typed as any of Flask's sessions; this is the same one, with our type.
     session: FlaskSession = in_flasks_request()
     session.logout()
     session.login(7, level=2)

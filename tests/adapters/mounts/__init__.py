@@ -1,1 +1,1 @@
-"""The conformance suite's application, once for each framework: `mount(sessions)` gives a client of it."""
+"""The conformance suite's application for each framework: `mount(sessions)` returns a client of it."""

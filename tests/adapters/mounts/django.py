@@ -32,7 +32,7 @@ def mount_asgi(
 
 
 def _with_settings(settings: dict[str, Any], client: Client) -> Client:
-    """Return a client whose application has *settings* of its own, where Django has them for a process."""
+    """Return a client whose application has its own *settings*, although Django has one set per process."""
 
     def send(request: Request) -> Response:
         with override_settings(**settings):
@@ -44,5 +44,5 @@ def _with_settings(settings: dict[str, Any], client: Client) -> Client:
             was_cancelled: bool = asgi.cancelled(*args)
         return was_cancelled
 
-    send.cancelled = cancelled  # type: ignore[attr-defined]  # what asgi_client has
+    send.cancelled = cancelled  # type: ignore[attr-defined]  # the client is one from asgi_client
     return send

@@ -20,7 +20,7 @@ def mount(sessions: Sessions, also: Sequence[Sessions] = (), *, fetch: Literal["
 
     @app.post("/stream")
     def streamed(request: Request, script: dict[str, Any], session: SessionDep) -> StreamingResponse:
-        # Here and in the body is no event loop.
+        # There is no event loop here or in the body.
         return StreamingResponse(
             stream(session, script, lambda key: from_thread.run(fetch_session, request, named[key]))
         )

@@ -1,4 +1,4 @@
-"""The Flask application that the suite of all adapters, and the test across frameworks, drive."""
+"""The Flask application for the adapter suite and the test across frameworks."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Lets pytest explain the asserts of the suites; imported before they are."""
+"""Let pytest explain the suites' asserts; imported before the suites."""
 
 import pytest
 

@@ -27,7 +27,7 @@ class KeptCookie:
     A cookie in the jar.
 
     Attributes:
-        host_only: It is sent only to ``domain`` itself and not to the hosts under it.
+        host_only: It is sent only to ``domain`` itself, not to its subdomains.
         expires: When the browser forgets it; ``None`` when it is closed.
         partitioned: It is kept separately for the site that embeds the host, here the host itself.
         serial: Counts the cookies that the browser has kept.
@@ -46,12 +46,12 @@ class KeptCookie:
 
     @property
     def place(self) -> tuple[object, ...]:
-        """The cookie's identity in the jar."""
+        """Return the cookie's identity in the jar."""
         return self.name, self.domain, self.host_only, self.path, self.partitioned
 
 
 class Browser:
-    """A cookie jar for one *host*, and with *client* an application there to send requests to."""
+    """A cookie jar for one *host*, and optionally the *client* of an application there, which sends requests."""
 
     def __init__(self, client: Client | None = None, *, clock: Clock = utc_now, host: str = HOST) -> None:
         self._client = client
@@ -62,7 +62,7 @@ class Browser:
 
     @property
     def jar(self) -> list[KeptCookie]:
-        """The cookies that have not expired, the longest path first, then the oldest."""
+        """Return the cookies that have not expired, the longest path first, then the oldest."""
         now = self._clock()
         kept = [each for each in self._jar.values() if each.expires is None or each.expires > now]
         return sorted(kept, key=lambda each: (-len(each.path), each.serial))
@@ -134,7 +134,7 @@ class Browser:
         attributes = _attributes(rest)
         domain = attributes.get("domain", "").lstrip(".").lower()
         if domain and not (_is_within(self.host, domain) and ("." in domain or domain == self.host)):
-            # Another's, or all of a top-level domain's.
+            # Another host's domain, or a top-level domain.
             return None
         given = attributes.get("path", "")
         return KeptCookie(

@@ -38,12 +38,12 @@ class Request:
 
     @property
     def where(self) -> str:
-        """The path without the query."""
+        """Return the path without the query."""
         return self.path.partition("?")[0]
 
     @property
     def query(self) -> str:
-        """The part of the path after the ``?``."""
+        """Return the part of the path after the ``?``."""
         return self.path.partition("?")[2]
 
 
@@ -74,7 +74,7 @@ Client = Callable[[Request], Response]
 #: Called when an application has announced the end of a body, for tests of the state at that time.
 at_the_end: Callable[[], object] | None = None
 
-#: Where every application is, as its requests say.
+#: The host of every application, as its requests state it.
 HOST = "www.shop.example"
 
 
@@ -89,7 +89,7 @@ def wsgi_client(app: Callable[..., Iterable[bytes]]) -> Client:
             status: str, headers: list[tuple[str, str]], exc_info: object = None
         ) -> Callable[[bytes], object]:
             if exc_info and chunks:
-                raise exc_info[1]  # type: ignore[index]  # as PEP 3333 has it: too late to change the headers
+                raise exc_info[1]  # type: ignore[index]  # typed as in PEP 3333: too late to change the headers
             started[:] = [(int(status.split(maxsplit=1)[0]), list(headers))]
             return chunks.append
 
@@ -99,7 +99,7 @@ def wsgi_client(app: Callable[..., Iterable[bytes]]) -> Client:
             try:
                 chunks.extend(body)
                 if at_the_end is not None:
-                    # Before close(): a server may have told the client by then.
+                    # Before close(), because a server may have told the client by then.
                     at_the_end()
             finally:
                 close = getattr(body, "close", None)
@@ -164,22 +164,22 @@ def asgi_client(app: Callable[[dict[str, Any], Any, Any], Awaitable[None]]) -> C
 
 
 class Moments:
-    """The waits of a request, at one of which it is cancelled."""
+    """The waits of a request; the request is cancelled at one of them."""
 
     _left: int | None = None
     _cancel: Callable[[], object]
 
     def start(self, moment: int, cancel: Callable[[], object]) -> None:
-        """Count from here, and *cancel* at this *moment*."""
+        """Count the waits from here, and *cancel* at this *moment*."""
         self._left, self._cancel = moment, cancel
 
     @property
     def is_over(self) -> bool:
-        """Whether that moment has passed."""
+        """Return whether that moment has passed."""
         return self._left is not None and self._left < 0
 
     async def wait(self) -> None:
-        """Let others run."""
+        """Let other tasks run."""
         if self._left is not None:
             if self._left == 0:
                 self._cancel()
@@ -197,7 +197,7 @@ class _AsgiClient:
         return self._loop.run_until_complete(self._send(request))
 
     def cancelled(self, request: Request, moments: Moments, moment: int, library: str) -> bool:
-        """Send *request*, cancel it at a *moment*, and return whether it had that many."""
+        """Send *request*, cancel it at a *moment*, and return whether it waited that often."""
         if library == "trio":
             import trio
 

@@ -43,7 +43,7 @@ class DeviceSession:
 
     @property
     def cookie(self) -> str:
-        """The name of the bound cookie."""
+        """Return the name of the bound cookie."""
         name: str = self.instructions["credentials"][0]["name"]
         return name
 
@@ -56,7 +56,7 @@ class DeviceSession:
 
 @dataclass
 class _Device:
-    """What all tabs of a browser share besides its cookies."""
+    """The state that all tabs of a browser share besides its cookies."""
 
     sessions: dict[str, DeviceSession] = field(default_factory=dict)
     trips: list[tuple[str, int]] = field(default_factory=list)
@@ -80,12 +80,12 @@ class DeviceBrowser(Browser):
 
     @property
     def sessions(self) -> list[DeviceSession]:
-        """The sessions that are bound to this device."""
+        """Return the sessions that are bound to this device."""
         return list(self._device.sessions.values())
 
     @property
     def trips(self) -> list[tuple[str, int]]:
-        """The requests that the browser made by itself: the path, and the response's status."""
+        """Return the requests that the browser made by itself: the path, and the response's status."""
         return self._device.trips
 
     def at(self, client: Client) -> "DeviceBrowser":
@@ -95,7 +95,7 @@ class DeviceBrowser(Browser):
         return browser
 
     def thief(self) -> Browser:
-        """Return another browser that has a copy of the cookies, but no key."""
+        """Return another browser that has a copy of the cookies, but not the key."""
         browser = Browser(self._client, clock=self._clock, host=self.host)
         browser._jar = dict(self._jar)
         return browser
@@ -116,14 +116,14 @@ class DeviceBrowser(Browser):
     def register(self, offer: str, request: Request) -> Response:
         """Create a key for the offer in the response to *request*, and register it."""
         parts = _OFFER.fullmatch(offer)
-        assert parts is not None, "the offer cannot be read"
-        assert request.https, "an offer by HTTP is not secure"
+        assert parts is not None, "the offer is malformed"
+        assert request.https, "an offer over HTTP is not secure"
         algorithms, path, challenge = parts.groups()
         key = SoftwareKey(algorithms.split()[0])
-        # Chrome sends the token bare, and the draft says that it is quoted.
+        # Chrome sends a bare token, although the draft says that it is quoted.
         response = self.post(path, [("Secure-Session-Response", key.proof(challenge, brings_key=True))])
         if response.status == 200:
-            assert not response.all("Secure-Session-Challenge"), "a registration is not answered with a challenge"
+            assert not response.all("Secure-Session-Challenge"), "a registration is answered without a challenge"
             self._instructed(response, key)
         return response
 
@@ -134,7 +134,7 @@ class DeviceBrowser(Browser):
             response = self.post(session.instructions["refresh_url"], self.refresh_headers(session))
             if response.status == 403:
                 self._note_challenges(response)
-                assert session.challenge not in (None, signed), "403 without a new challenge is a loop"
+                assert session.challenge not in (None, signed), "a 403 without a new challenge makes the browser loop"
                 continue
             if response.status in (407, 429) or response.status >= 500:
                 return False
@@ -169,7 +169,7 @@ class DeviceBrowser(Browser):
     def _note_challenges(self, response: Response) -> None:
         for value in response.all("Secure-Session-Challenge"):
             parts = _CHALLENGE.fullmatch(value)
-            assert parts is not None, "the challenge cannot be read"
+            assert parts is not None, "the challenge is malformed"
             challenge, binding_id = parts.groups()
             if binding_id in self._device.sessions:
                 self._device.sessions[binding_id].challenge = challenge
@@ -179,11 +179,13 @@ class DeviceBrowser(Browser):
         assert response.all("Content-Type") == ["application/json"]
         assert response.all("Cache-Control") == ["no-store"]
         instructions = json.loads(response.body)
-        assert instructions["scope"]["origin"] == f"https://{self.host}", "another origin's session is ignored"
+        assert instructions["scope"]["origin"] == f"https://{self.host}", "a browser ignores another origin's session"
         (credential,) = instructions["credentials"]
         lines = [line for line in response.all("Set-Cookie") if line.startswith(f"{credential['name']}=")]
-        assert len(lines) == 1, "the bound cookie comes with the instructions"
-        assert _attributes(lines[0]) == _attributes(f"; {credential['attributes']}"), "the browser misses the cookie"
+        assert len(lines) == 1, "the response with the instructions must set the bound cookie"
+        assert _attributes(lines[0]) == _attributes(f"; {credential['attributes']}"), (
+            "the bound cookie's attributes are not those instructed"
+        )
         binding_id = instructions["session_identifier"]
         before = self._device.sessions.get(binding_id)
         challenge = None if before is None else before.challenge

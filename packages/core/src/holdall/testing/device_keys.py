@@ -30,7 +30,7 @@ class SoftwareKey:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """The public key (RFC 7517)."""
+        """Return the public key (RFC 7517)."""
         if isinstance(self._key, EllipticCurvePrivateKey):
             point = self._key.public_key().public_numbers()
             return {"kty": "EC", "crv": "P-256", "x": _text(point.x, 32), "y": _text(point.y, 32)}

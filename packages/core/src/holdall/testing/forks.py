@@ -20,7 +20,7 @@ def forked(work: Callable[[], object], *, hooks: bool = False) -> int:
     Run *work* in a forked process, and return its process ID.
 
     Args:
-        hooks: Run Python's fork hooks. Without them, it is forked the way uWSGI does it.
+        hooks: Run Python's fork hooks. Without them, it forks as uWSGI does.
     """
     child: int = os.fork() if hooks else ctypes.PyDLL(None).fork()
     if child == 0:
@@ -33,7 +33,7 @@ def _work_and_exit(work: Callable[[], object]) -> NoReturn:  # pragma: no cover 
     try:
         work()
         code = 0
-    except BaseException:  # noqa: BLE001  # the forked process must end here, whatever it met
+    except BaseException:  # noqa: BLE001  # the forked process must end here, whatever was raised
         traceback.print_exc()
     finally:
         os._exit(code)
@@ -43,7 +43,7 @@ def exit_code(child: int) -> int:
     """Wait for a forked process, and return its exit code: 0 if its work raised no exception."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > deadline:  # pragma: no cover  # runs only if the work hangs, which is the fault
+        if time.monotonic() > deadline:  # pragma: no cover  # runs only if the work hangs, which is a failure
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             pytest.fail(f"the forked process hung for {_PATIENCE_SECONDS} s")

@@ -27,7 +27,7 @@ _LOG_ID = "0123456789abcdef"
 # The characters allowed in a cookie (RFC 6265, section 4.1.1).
 _COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 
-# What stands in cookies, and what stands in none.
+# Texts that occur in cookies, and texts that do not.
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:+/=~ \0\n\"';,%é€\U0001f98a\ud800"
 
 _MUTATIONS = 300
@@ -51,8 +51,8 @@ class FormatConformance(Suite, sealed=True):
     Attributes:
         binds_key: A cookie does not open under another name. ``False`` for another library's format that ignores
             names.
-        keeps_times: The session's beginning and end are sealed with it; ``False`` if the format computes either.
-        keeps_log_id: The log ID is sealed with it too.
+        keeps_times: The session's beginning and end are sealed with its data; ``False`` if the format computes either.
+        keeps_log_id: The log ID is sealed with the data too.
         keeps_order: The keys of a dict come back in their order.
         encrypts: A cookie does not reveal its data.
     """
@@ -64,7 +64,7 @@ class FormatConformance(Suite, sealed=True):
     encrypts = True
 
     @pytest.mark.parametrize("value", JSON, ids=ascii)
-    def test_what_was_sealed_comes_back(self, format: Format, value: Any) -> None:
+    def test_sealed_data_comes_back(self, format: Format, value: Any) -> None:
         found = format.open(format.seal(_record({"k": value, "last": 1}), key=KEY), key=KEY)
 
         assert found is not None
@@ -91,7 +91,7 @@ class FormatConformance(Suite, sealed=True):
         assert re.fullmatch("[0-9a-f]{16}", log_id)
         assert log_id == _LOG_ID or not self.keeps_log_id
 
-    def test_a_format_that_keeps_generations_gives_them_back(self, format: Format) -> None:
+    def test_generations_come_back_if_the_format_keeps_them(self, format: Format) -> None:
         record = _record({"n": 1})._replace(generation=12, lines=b"\0\1\2\3four", ended=False)
         mark = record._replace(data={}, ended=True)
 
@@ -102,12 +102,12 @@ class FormatConformance(Suite, sealed=True):
             else:
                 assert (found.generation, found.ended) == (None, False)
 
-    def test_a_cookie_can_hold_it(self, format: Format) -> None:
+    def test_the_sealed_text_is_valid_in_a_cookie(self, format: Format) -> None:
         cookie = format.seal(_record({"text": 'Zoë; "a", \\ \n'}), key=KEY)
 
         assert _COOKIE.fullmatch(cookie)
 
-    def test_a_cookie_shows_no_data(self, format: Format) -> None:
+    def test_a_cookie_does_not_reveal_its_data(self, format: Format) -> None:
         if not self.encrypts:
             pytest.skip("the format signs and does not encrypt")
         text = "Rosebud" * 20
@@ -117,18 +117,18 @@ class FormatConformance(Suite, sealed=True):
         for cookie in (first, second):
             assert not any(form in cookie for form in (text, "UmosZ", "Um9zZWJ1", "Rosebud"))
 
-    def test_it_does_not_open_under_another_name(self, format: Format) -> None:
+    def test_a_cookie_does_not_open_under_another_name(self, format: Format) -> None:
         cookie = format.seal(_record({"n": 1}), key=KEY)
 
         assert (format.open(cookie, key="_cart") is None) is self.binds_key
 
-    def test_it_does_not_open_under_another_secret(self, format: Format, other_format: Format) -> None:
+    def test_a_cookie_does_not_open_under_another_secret(self, format: Format, other_format: Format) -> None:
         cookie = format.seal(_record({"n": 1}), key=KEY)
 
         assert other_format.open(cookie, key=KEY) is None
         assert format.open(other_format.seal(_record({"n": 1}), key=KEY), key=KEY) is None
 
-    def test_no_altered_cookie_opens_and_nothing_is_raised(self, format: Format) -> None:
+    def test_no_altered_cookie_opens_or_raises(self, format: Format) -> None:
         source = random.Random(type(self).__qualname__)  # noqa: S311  # the same ones every time
         cookie = format.seal(_record({"user_id": 7, "text": "a" * 100}), key=KEY)
         for _ in range(_MUTATIONS):
@@ -146,7 +146,7 @@ class FormatConformance(Suite, sealed=True):
             assert format.open(cookie[:end], key=KEY) is None, f"its first {end} characters open"
             assert format.open(cookie[end + 1 :], key=KEY) is None, f"it opens without its first {end + 1} characters"
 
-    def test_no_cookie_opens_with_more_around_it(self, format: Format) -> None:
+    def test_no_cookie_opens_with_extra_text_around_it(self, format: Format) -> None:
         cookie = format.seal(_record({"user_id": 7}), key=KEY)
 
         for character in (*_ALPHABET, cookie):
@@ -154,18 +154,18 @@ class FormatConformance(Suite, sealed=True):
                 assert format.open(altered, key=KEY) is None, f"this opens: {altered!r}"
 
     @pytest.mark.parametrize("character", ["A", "=", ".", "-", "\0", "é", "\ud800", " "], ids=ascii)
-    def test_rubbish_opens_nothing_and_raises_nothing(self, format: Format, character: str) -> None:
+    def test_garbage_neither_opens_nor_raises(self, format: Format, character: str) -> None:
         for length in (0, 1, 2, 3, 4, 15, 64, 1000, MAX_COOKIE_BYTES):
             assert format.open(character * length, key=KEY) is None
 
     @pytest.mark.parametrize("value", [object(), {"a": [1, object()]}], ids=["at the top", "within"])
-    def test_what_cannot_be_stored_is_a_type_error_that_names_the_key(self, format: Format, value: Any) -> None:
+    def test_an_unsupported_value_is_a_type_error_that_names_the_key(self, format: Format, value: Any) -> None:
         with pytest.raises(TypeError, match="'k'") as caught:
             format.seal(_record({"secret": "Rosebud", "k": value}), key=KEY)
 
         assert "Rosebud" not in str(caught.value)
 
-    def test_what_is_opened_belongs_to_the_caller(self, format: Format) -> None:
+    def test_an_opened_record_belongs_to_the_caller(self, format: Format) -> None:
         cookie = format.seal(_record({"list": [1]}), key=KEY)
         first = cast("Record", format.open(cookie, key=KEY))
 
@@ -173,12 +173,12 @@ class FormatConformance(Suite, sealed=True):
 
         assert cast("Record", format.open(cookie, key=KEY)).data == {"list": [1]}
 
-    def test_it_shows_no_secret(self, format: Format) -> None:
+    def test_its_repr_shows_no_secret(self, format: Format) -> None:
         assert re.fullmatch(r"<[\w. ]+( object at 0x[0-9a-f]+)?>|[\w.]+\([^'\"]*\)", repr(format)), (
-            f"its repr may stand in an error report, and shows more than its name: give {type(format).__name__} another"
+            f"its repr may appear in error reports, and shows more than its name: give {type(format).__name__} another"
         )
 
-    def test_a_store_keeps_sessions_by_it(self, format: Format, clock: FakeClock) -> None:
+    def test_a_store_can_keep_sessions_in_this_format(self, format: Format, clock: FakeClock) -> None:
         sessions = Sessions(CookieStore(format, clock=clock), key=KEY, clock=clock)
         session = sessions.fetch()
         session["n"] = 1

@@ -12,8 +12,8 @@ def init_test_session(sessions: Sessions, data: Mapping[str, Any], cookie_header
     """
     Return the Cookie header of a visitor whose session holds *data*, for the requests of a test.
 
-    It is stored like any other session; without data there is none, and the header is ``""``. If *cookie_header*
-    already belongs to a session, that is updated: its data is kept, and *data* takes precedence. For sessions with
+    The session is stored like any other. Without data there is no session, and the header is ``""``. If *cookie_header*
+    already belongs to a session, that one is updated: its data is kept, and *data* takes precedence. For sessions with
     ``transport=``, both are the value of that header.
     """
     session = sessions.fetch(cookie_header)

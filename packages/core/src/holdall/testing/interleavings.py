@@ -39,11 +39,11 @@ KEY = "sid"
 PRINCIPAL_KEY = "user_id"
 IDLE_TIMEOUT = timedelta(hours=1)
 
-#: The session's initial data; no act changes it, so it stays until the session ends.
+#: The session's initial data. No act changes it, so it stays until the session ends.
 BEFORE = {"untouched": 0}
 
 _COUNTER = "count"
-#: The value that the plain write of the counter stores: more than any test counts.
+#: The value that the plain write of the counter stores: higher than any test counts.
 _SET = 100
 
 
@@ -55,11 +55,11 @@ class Act:
     Attributes:
         handle: The handler; ``None`` for the table's own sweep, which is not a request.
         puts: Its changes, by key.
-        ends: It drops or renews the session, so another request's write may be lost.
-        drops: It drops it.
-        logs_in: It logs a visitor in.
-        counts: It counts with ``session.atomic_update``.
-        comes_with_cookie: It is sent by the browser; others have no cookie, and their responses go elsewhere.
+        ends: The act drops or renews the session, so another request's write may be lost.
+        drops: The act drops the session.
+        logs_in: The act logs a visitor in.
+        counts: The act counts with ``session.atomic_update``.
+        comes_with_cookie: The browser sends the request; others have no cookie, and their responses go elsewhere.
     """
 
     name: str
@@ -108,7 +108,7 @@ ATOMIC_ACTS = {
 
 class Explored(NamedTuple):
     """
-    How much was explored.
+    The numbers of orders and lost writes.
 
     Attributes:
         schedules: The orders of the table's operations, counting those with a common continuation separately.
@@ -151,11 +151,11 @@ async def explore(
 
 
 class Place:
-    """Where orders can meet: the end of some of them, or where others go on from."""
+    """A point where orders can meet: the end of some, or one that others continue from."""
 
     def __init__(self) -> None:
         self.ways: list[Place] = []
-        #: How many writes were lost, at an end.
+        #: The number of lost writes, if this is an end.
         self.lost = 0
         self._counted: tuple[int, int] | None = None
 
@@ -169,7 +169,7 @@ class Place:
 
 
 class Branch(NamedTuple):
-    """An order that is still to be followed: whose steps to take, the last of them from a place that is known."""
+    """An order still to be explored: whose steps to take, the last of them from a known place."""
 
     parts_from: Place
     prefix: tuple[int, ...]
@@ -185,7 +185,7 @@ class _Sweep(Step):
 
 
 class _Apart:
-    """A table under names that only one schedule has, which cannot tell by them that it is not the first."""
+    """A table whose rows have names that only one schedule uses, so a schedule cannot tell that it is not the first."""
 
     def __init__(self, table: AsyncTable) -> None:
         self._table = table
@@ -211,7 +211,7 @@ class _Apart:
     async def find(self, principal: str) -> Sequence[RowInfo]:
         found = await self._table.find(f"{self._salt.hex()}{principal}")
         known = [each._replace(digest=self._digests.get(each.digest, each.digest)) for each in found]
-        # Rows that began together are listed in any order, and this is one.
+        # Rows that began at the same time may be listed in any order; this is one.
         return sorted(known, key=lambda each: (each.created, each.digest))
 
     async def clear(self, began_by: datetime, limit: int = 1000) -> int:
@@ -221,7 +221,7 @@ class _Apart:
         return await self._table.sweep(limit)
 
     async def rows(self) -> Hashable:
-        """Return all rows that this schedule can have to do with."""
+        """Return all rows that this schedule can touch."""
         return frozenset([(digest, await self.read(digest)) for digest in self._digests.values()])
 
     def _own(self, digest: bytes) -> bytes:
@@ -243,7 +243,7 @@ class Run:
     One schedule, from the beginning.
 
     Attributes:
-        principal_key: The option of the sessions.
+        principal_key: The sessions' option of that name.
     """
 
     principal_key = PRINCIPAL_KEY
@@ -258,30 +258,30 @@ class Run:
         self._store = TableStore(self._table, random=_random(0))
         self._cookie = ""
         self._requests: list[Steps[tuple[str, ...]]] = []
-        #: The step that each request is to take next, unless it has ended.
+        #: The next step of each request that has not ended.
         self._waiting: dict[int, Any] = {}
-        #: What each request was told at its steps: all that it knows beside what every order tells it.
+        #: The answers that each request got to its steps: all that distinguishes its state in different orders.
         self._told: list[tuple[Hashable, ...]] = [()] * len(acts)
         self._answers: list[tuple[str, ...]] = [()] * len(acts)
-        #: The steps that were taken: whose, and which.
+        #: The steps taken so far: the request, and the step.
         self._trace: list[tuple[int, str]] = []
         self._events: list[list[str]] = [[] for _ in acts]
 
     @property
     def lost(self) -> list[bool]:
-        """By act: whether it was reported as given up."""
+        """Return, for each act, whether a lost write was reported."""
         return ["lost_write" in events for events in self._events]
 
     async def follow(self, branch: Branch, places: dict[Hashable, Place]) -> list[Branch]:
         """
-        Take the steps of *branch*, and from there on always that of the first request that has not ended.
+        Take the steps of *branch*, and then always those of the first request that has not ended.
 
-        It stops at a place that is known, and holds the outcome to what is promised where it comes to an end. Return
-        what parts from this order after *branch*.
+        Stop at a known place; at the end of the order, check the guarantees. Return the branches that leave this order
+        after *branch*.
         """
         self._cookie = await self._begin_session()
         self._requests = [self._request(number) for number in range(len(self._acts))]
-        # What a request does before its first step touches no table.
+        # Before its first step, a request does not use the table.
         self._waiting = {number: next(request) for number, request in enumerate(self._requests)}
         place, chosen = branch
         for number in chosen:
@@ -316,15 +316,15 @@ class Run:
             self._answers[number] = done.value
 
     async def _state(self) -> Hashable:
-        """Return all that what follows can depend on."""
+        """Return everything that the following steps can depend on."""
         return tuple(self._told), self._clock(), self._remembered(), await self._table.rows()
 
     def _remembered(self) -> Hashable:
-        """Return what the outcome is held to besides."""
+        """Return what else the guarantees depend on."""
         return None
 
     async def check(self, order: Sequence[int]) -> None:
-        """Hold the outcome to what is promised, with the responses arriving in this *order*."""
+        """Check the guarantees for the outcome, with the responses arriving in this *order*."""
         browser = Browser(clock=self._clock)
         browser.keep([f"{KEY}={self._cookie}; path=/"])
         for number in order:
@@ -340,23 +340,23 @@ class Run:
             raise AssertionError(msg)
 
     async def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> str:
-        """Return which promise is broken; *now* is what the browser's cookie opens, *old* what its first one does."""
+        """Return the broken guarantee; *now* is the data behind the browser's cookie, *old* behind its first one."""
         if old and PRINCIPAL_KEY in old and any(act.logs_in for act in self._acts):
-            return "an id from before the login reaches a session that is logged in"
+            return "an ID from before the login opens a logged-in session"
         if any("ended" in events for events in self._events):
             if not any(act.drops for act in self._acts):
                 return "the session was dropped, although no request asked for it"
             back = any(data and data.keys() & BEFORE.keys() for data in (now, old))
-            return "what was dropped came back" if back else ""
+            return "the dropped session came back" if back else ""
         if not any(act.ends for act in self._acts) and any(self.lost):
-            return "a write was given up, though the session lives"
+            return "a write was lost although the session is alive"
         if now is None:
             return "the browser has lost its session"
         saved = [act for act, lost in zip(self._acts, self.lost, strict=True) if not lost]
         promised = {key for act in saved for key in act.puts}
         if any(act.logs_in and "created" in events for act, events in zip(self._acts, self._events, strict=True)):
-            # A login with the cookie of a session renewed meanwhile begins one of its own, and the browser ends up
-            # with either: of all that was changed, only the login itself is then sure to be in both, if both are one.
+            # A login with the cookie of a session that was renewed since begins its own session, and the browser ends
+            # up with either. Then only the login itself is sure to be in both, if both are logins.
             promised &= {PRINCIPAL_KEY} if all(act.logs_in for act in self._acts if act.ends) else set()
         elif not now.items() >= BEFORE.items():
             return "data that no request changed is gone"
@@ -366,20 +366,20 @@ class Run:
                 return broken
         for key in promised:
             if now.get(key) not in [act.puts[key] for act in saved if key in act.puts]:
-                return f"a change to {key!r} is lost, and nothing said so"
+                return f"a change to {key!r} was lost and not reported"
         return ""
 
     def _miscounted(self, count: int) -> str:
-        """Return what is wrong with the counter: each update counts once, unless it was given up."""
+        """Return what is wrong with the counter: each update counts once, unless it was reported as lost."""
         acts = [act for act, lost in zip(self._acts, self.lost, strict=True) if not lost]
         counted = sum(act.counts for act in acts)
         if ATOMIC_ACTS["set the counter"] in acts:
             # As with any key that is written plainly, the later write wins.
             return "" if _SET <= count <= _SET + counted else f"the counter was set, and is {count}"
-        return "" if count == counted else f"of {counted} counts {count} are there"
+        return "" if count == counted else f"{count} of {counted} counts were kept"
 
     async def _begin_session(self) -> str:
-        """Let a visitor come, and some time pass, if the next request is to move the expiry."""
+        """Begin the visitor's session, and let time pass if the next request should move the expiry."""
         cookie = await self._put(BEFORE)
         if self._idle:
             self._clock.advance(IDLE_TIMEOUT / 2)
@@ -397,7 +397,7 @@ class Run:
         return int(self._clock().timestamp())
 
     def _request(self, number: int) -> Steps[tuple[str, ...]]:
-        """Return a request as the steps its table takes; it returns its Set-Cookie headers."""
+        """Return a request as the steps that its table takes; the generator returns its Set-Cookie headers."""
         act, events = self._acts[number], self._events[number]
         if act.handle is None:
             yield _Sweep(self._table)

@@ -26,8 +26,8 @@ __all__ = ["OWNERS_ACTS", "REVOCATIONS", "RevocationRun"]
 class Ends(Enum):
     """Which sessions an act ends."""
 
-    THEIRS = "all of the principal"
-    OTHERS = "all of the principal but the browser's"
+    THEIRS = "all of the principal's"
+    OTHERS = "all of the principal's except the browser's"
     ALL = "everybody's"
 
 
@@ -40,10 +40,10 @@ class OwnersAct(Act):
 
 
 def _nothing(session: Session) -> None:
-    """Leave it to the run, which knows who they are."""
+    """Do nothing: the run handles this act, because it knows the principals."""
 
 
-#: Those that end sessions from outside.
+#: Acts that end sessions from outside.
 REVOCATIONS = {
     act.name: act
     for act in (
@@ -53,7 +53,7 @@ REVOCATIONS = {
     )
 }
 
-#: Those that they are set against.
+#: Acts that run concurrently with them.
 OWNERS_ACTS = {
     **{name: ACTS[name] for name in ("write", "touch", "renew", "drop")},
     **{
@@ -68,7 +68,7 @@ OWNERS_ACTS = {
 
 
 class RevocationRun(Run):
-    """One schedule, among sessions of two principals."""
+    """One schedule with sessions of two principals."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -78,12 +78,12 @@ class RevocationRun(Run):
 
     async def _begin_session(self) -> str:
         if self._ends(Ends.ALL):
-            # What other schedules have left would take steps of its own.
+            # Rows left by other schedules would take steps of their own.
             while await self._table.clear(self._clock()):
                 pass
         self._elsewhere = await self._put({PRINCIPAL_KEY: self._principal}, self._principal)
         self._strangers = await self._put({PRINCIPAL_KEY: self._stranger}, self._stranger)
-        # The browser's is listed last.
+        # A second later, so that the browser's session is listed last.
         self._clock.advance(SECOND)
         cookie = await self._put({**BEFORE, PRINCIPAL_KEY: self._principal}, self._principal)
         if self._idle:
@@ -104,13 +104,13 @@ class RevocationRun(Run):
         came = {(number, "insert") for number in self._logins()}
         if not came:
             return None
-        # A login is held to who had looked before it came.
+        # Whether a login may stay alive depends on which requests had searched for rows before it.
         return tuple(taken for taken in self._trace if taken in came or taken[1] in ("find", "clear"))
 
     def _handle(self, act: Act, session: Session) -> Steps[None]:
         match act:
             case OwnersAct(ends_sessions=Ends.OTHERS):
-                # Who is not logged in any more is not shown the page.
+                # A visitor who is no longer logged in does not see the page.
                 if session.principal == self._principal:
                     self._others_end = True
                     owners, spared = [owner(self._principal, "", KEY)], digest_of(self._cookie)
@@ -125,37 +125,37 @@ class RevocationRun(Run):
     async def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> str:
         theirs, everybodys = self._ends(Ends.THEIRS), self._ends(Ends.ALL)
         if await self._is_alive(self._strangers) is everybodys:
-            return f"a stranger's session {'lives on' if everybodys else 'has ended'}"
+            return f"a stranger's session {'is still alive' if everybodys else 'has ended'}"
         if await self._is_alive(self._elsewhere) is (theirs or everybodys or self._others_end):
-            return "of the principal's other session the wrong thing has become"
+            return "the principal's other session has ended or stayed, and should not have"
         broken = await self._broken_login()
         if broken:
             return broken
         if any(isinstance(act, OwnersAct) and act.logs_in_another for act in self._acts):
-            # Another principal begins with an empty session, so that what others wrote need not be in it.
+            # Another principal begins with an empty session, so it need not contain what others wrote.
             return "another principal has inherited the session" if self._is_inherited(now) else ""
         if not (theirs or everybodys):
             return await super()._broken(now, old)
         own = [number for number, act in enumerate(self._acts) if act.comes_with_cookie and not act.logs_in]
         for cookie in (self._cookie, *map(self._cookie_of, own)):
             if await self._is_alive(cookie):
-                return "the session of a request lives on"
+                return "a request's session is still alive"
         return ""
 
     def _is_inherited(self, data: dict[str, Any] | None) -> bool:
         return data is not None and data.get(PRINCIPAL_KEY) == self._another and bool(data.keys() & BEFORE.keys())
 
     async def _broken_login(self) -> str:
-        """Return what is wrong with a login: one from before has ended, one that comes later stands."""
+        """Return what is wrong with a login: an earlier one must have ended, and a later one must be alive."""
         looked, cleared = self._times("find"), self._times("clear")
         for number, act in self._logins().items():
             came = max(at for at, taken in enumerate(self._trace) if taken == (number, "insert"))
             alive = await self._is_alive(self._cookie_of(number))
             reached = not act.logs_in_another and any(came < at for at in looked)
             if alive and (reached or any(came < at for at in cleared)):
-                return "a login from before lives on"
+                return "an earlier login is still alive"
             if not alive and not (reached or cleared):
-                return "a login has ended that no request should have ended"
+                return "a login has ended although no request should have ended it"
         return ""
 
     def _logins(self) -> dict[int, OwnersAct]:
@@ -163,18 +163,18 @@ class RevocationRun(Run):
         return {number: act for number, act in owners.items() if act.ends_sessions is None}
 
     def _times(self, step: str) -> list[int]:
-        """Return when each of those who end sessions did this for the first time."""
+        """Return when each request that ends sessions took this *step* for the first time."""
         numbers = {whose for whose, taken in self._trace if taken == step}
         return [self._trace.index((number, step)) for number in numbers]
 
     def _cookie_of(self, number: int) -> str:
-        """Return the cookie that an act's answer has brought, or ``""``."""
+        """Return the cookie that an act's response set, or ``""``."""
         browser = Browser(clock=self._clock)
         browser.keep(self._answers[number])
         return browser.get(KEY) or ""
 
     async def _is_alive(self, cookie: str) -> bool:
-        """Return whether it is a logged-in session, and not one that has begun since."""
+        """Return whether the cookie opens a logged-in session, not one that has begun since."""
         return PRINCIPAL_KEY in (await self._data(cookie) or {})
 
     def _ends(self, which: Ends) -> bool:

@@ -36,7 +36,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 class ScriptedError(Exception):
-    """The exception of a handler whose script asks for it."""
+    """The exception that a script makes its handler raise."""
 
 
 def perform(session: Any, script: Mapping[str, Any], other: FindOther | None = None) -> tuple[dict[str, Any], int]:
@@ -133,7 +133,7 @@ async def _perform_async(session: Any, verb: str, *args: Any) -> Any:
     if verb == "count":
         return await _count(session, *args)
     if verb == "save":
-        # Django's save() would wait for its database here.
+        # In an async handler, Django's save() would wait for its database.
         return await getattr(session, "asave", session.save)()
     return _perform(session, verb, *args)
 
@@ -151,7 +151,7 @@ def _hide_object(session: Any, key: str) -> None:
 
 
 def _keep(session: Any) -> None:
-    # The session itself, because a framework may hand out a proxy for the session of the current request.
+    # Keep the session itself, because a framework may return a proxy for the current request's session.
     kept.append(session.put.__self__)
 
 
@@ -170,21 +170,21 @@ def _configure(session: Any, *args: Any) -> None:
 _VERBS: Mapping[str, Callable[..., Any]] = {
     "get": lambda session, key, default=None: session.get(key, default),
     "put": _put,
-    "put_object": lambda session, key: _put(session, key, object()),  # which no store can take
-    "hide_object": _hide_object,  # the same in a list that is there, so that nothing sees it before the end
+    "put_object": lambda session, key: _put(session, key, object()),  # an object that no store accepts
+    "hide_object": _hide_object,  # the same in a list that is already stored, so that it goes unnoticed until the end
     "delete": lambda session, key: session.delete(key),
     "clear": lambda session: session.clear(),
     "mutate": lambda session, key, item: session[key].append(item),  # in place, in a list
     "all": lambda session: dict(session.items()),
-    "ask": _ask,  # is_new, log_id, principal, created, expires
-    "configure": _configure,  # an object of options, or Dynamo's name and value
+    "ask": _ask,  # ask for is_new, log_id, principal, created, expires
+    "configure": _configure,  # takes an object of options, or Dynamo's name and value
     "login": lambda session, principal: session.login(principal),
     "confirm_login": lambda session: session.confirm_login(),
     "require_fresh": lambda session, seconds: session.require_fresh(timedelta(seconds=seconds)),
     "level": lambda session, level: setattr(session, "level", level),
     "logout": lambda session, *kinds: session.logout(clear_site_data=kinds),
-    "keep": _keep,  # hold on to it when the request has ended
-    "save": lambda session: session.save(),  # ahead of the request's end
+    "keep": _keep,  # hold on to the session after the request has ended
+    "save": lambda session: session.save(),  # before the request ends
     "forget_to_await_save": lambda session: iscoroutine(session.save()),  # which then does nothing
-    "count": _count,  # by session.atomic_update
+    "count": _count,  # with session.atomic_update
 }

@@ -58,7 +58,7 @@ class SerializerConformance(Suite, sealed=True):
         assert alike(_again(serializer, value), plain)
 
     @pytest.mark.parametrize(("value", "text"), HTML, ids=name)
-    def test_what_is_html_comes_back_marked_as_that(self, serializer: Serializer, value: Any, text: str) -> None:
+    def test_html_comes_back_marked_as_html(self, serializer: Serializer, value: Any, text: str) -> None:
         self.needs_types()
         markupsafe = pytest.importorskip("markupsafe")
 
@@ -66,7 +66,7 @@ class SerializerConformance(Suite, sealed=True):
 
     @pytest.mark.parametrize("wrap", WRAPS)
     @pytest.mark.parametrize("value", [value for value, _ in REFUSED], ids=name)
-    def test_what_would_come_back_different_is_a_type_error(
+    def test_a_value_that_would_come_back_different_is_a_type_error(
         self, serializer: Serializer, value: Any, wrap: str
     ) -> None:
         try:
@@ -80,7 +80,7 @@ class SerializerConformance(Suite, sealed=True):
         assert "Rosebud" not in str(caught.value)
 
     @pytest.mark.parametrize("wrap", WRAPS)
-    def test_a_number_with_more_digits_than_python_writes_is_kept_or_a_type_error(
+    def test_a_number_with_too_many_digits_for_python_is_kept_or_a_type_error(
         self, serializer: Serializer, wrap: str
     ) -> None:
         data = {"k": WRAPS[wrap](10**5000)}
@@ -105,7 +105,7 @@ class SerializerConformance(Suite, sealed=True):
         assert f"session['k']{path} cannot be stored: " in str(caught.value)
 
     @pytest.mark.parametrize("value", [value for value, _ in REFUSED], ids=name)
-    def test_the_check_says_the_same_at_the_line_that_puts_it(self, serializer: Serializer, value: Any) -> None:
+    def test_the_check_gives_the_same_error_when_the_value_is_put(self, serializer: Serializer, value: Any) -> None:
         check = self.needs_check(serializer)
         with pytest.raises(TypeError) as at_dump:
             serializer.dumps({"k": value})
@@ -115,7 +115,7 @@ class SerializerConformance(Suite, sealed=True):
         assert str(at_put.value) == str(at_dump.value)
 
     @pytest.mark.parametrize("value", [*JSON, *BEYOND_JSON], ids=name)
-    def test_the_check_passes_what_can_be_written(self, serializer: Serializer, value: Any) -> None:
+    def test_the_check_accepts_values_that_can_be_written(self, serializer: Serializer, value: Any) -> None:
         check = self.needs_check(serializer)
         try:
             serializer.dumps({"k": value})
@@ -126,7 +126,7 @@ class SerializerConformance(Suite, sealed=True):
             check("k", value)
 
     @pytest.mark.parametrize("wrap", WRAPS)
-    def test_values_may_be_nested_to_the_limit_and_no_deeper(self, serializer: Serializer, wrap: str) -> None:
+    def test_values_may_be_nested_up_to_the_limit_and_no_deeper(self, serializer: Serializer, wrap: str) -> None:
         self.needs_types(wrap in _IN_JSON)
         deepest = nested(MAX_DEPTH - 1, WRAPS[wrap])
 
@@ -146,7 +146,7 @@ class SerializerConformance(Suite, sealed=True):
         assert (written, read) == (payload, data)
 
     @pytest.mark.parametrize("kind", [list, dict])
-    def test_what_holds_itself_is_a_type_error(self, serializer: Serializer, kind: type) -> None:
+    def test_a_container_that_holds_itself_is_a_type_error(self, serializer: Serializer, kind: type) -> None:
         circle: Any = kind()
         if kind is list:
             circle.append([circle])
@@ -161,7 +161,7 @@ class SerializerConformance(Suite, sealed=True):
         for data in ({key: 1}, {key: {key: [1]}}, {"b": 1, key: 2, "a": {key: None, "c": 1}}):
             assert alike(serializer.loads(serializer.dumps(data)), data)
 
-    def test_nothing_is_a_session_too(self, serializer: Serializer) -> None:
+    def test_an_empty_session_comes_back(self, serializer: Serializer) -> None:
         assert serializer.loads(serializer.dumps({})) == {}
 
     def test_each_read_returns_its_own_objects(self, serializer: Serializer) -> None:
@@ -189,13 +189,13 @@ class SerializerConformance(Suite, sealed=True):
         ],
         ids=lambda payload: ascii(payload[:12]),
     )
-    def test_what_it_has_not_written_is_a_value_error(self, serializer: Serializer, payload: bytes) -> None:
+    def test_a_payload_that_it_did_not_write_is_a_value_error(self, serializer: Serializer, payload: bytes) -> None:
         with pytest.raises(ValueError, match=r"."):
             serializer.loads(payload)
 
     def needs_types(self, given: bool = False) -> None:
         if not (given or self.beyond_json):
-            pytest.skip("this serializer carries what JSON can say")
+            pytest.skip("this serializer supports only JSON's types")
 
     def needs_check(self, serializer: Serializer) -> Callable[[str, Any], None]:
         check: Callable[[str, Any], None] | None = getattr(serializer, "check", None)
@@ -205,7 +205,7 @@ class SerializerConformance(Suite, sealed=True):
 
 
 def _again(serializer: Serializer, value: Any) -> Any:
-    """Return *value* as it comes back, wherever it stands."""
+    """Return *value* as it comes back, wherever it was."""
     data = {"value": value, "plain": {"a": ["b"]}, "within": [value, {"a": value}]}
     loaded = serializer.loads(serializer.dumps(data))
     (first, _, (second, inner)) = loaded.values()
@@ -217,7 +217,7 @@ def _again(serializer: Serializer, value: Any) -> Any:
 
 
 def near_the_stacks_end(call: Callable[[], R], *, left: int = 60) -> R:
-    """Return what *call* returns where only so many calls are *left* until Python ends with a ``RecursionError``."""
+    """Return the result of *call*, made where only so many calls are *left* before Python raises ``RecursionError``."""
     depth = 0
     frame = sys._getframe()
     while (outer := frame.f_back) is not None:

@@ -35,7 +35,7 @@ class Suite:
                 if name.startswith("test_") and inspect.getattr_static(cls, name) is not test:
                     msg = (
                         f"{cls.__qualname__} overrides {suite.__name__}.{name}, which then checks nothing: "
-                        "declare what cannot be done by the suite's class attributes, and add tests under other names."
+                        "declare missing capabilities in the suite's class attributes, and add tests under other names."
                     )
                     raise TypeError(msg)
 

@@ -1,4 +1,4 @@
-"""The values that stores and serializers are tried with."""
+"""The values that stores and serializers are tested with."""
 
 import math
 from collections import OrderedDict, defaultdict
@@ -24,18 +24,18 @@ __all__ = [
     "nested",
 ]
 
-#: What any serializer carries.
+#: Values that any serializer supports.
 JSON: list[Any] = [
     None, True, False, 0, -1, 2**31, 2**53, 1.5, -0.25, -0.0, 1e300, 5e-324,
     "", "text", "Zoë 中文 🧳", "\0", "a\"b'c\\d;e,f\n", "\u2028\x7f", "x" * 1000,
     [], [1, [2, [3]]], {}, {"a": {"b": [None, True]}}, {"": 0}, {"b": 1, "a": 2}, [{"sku": "a", "count": 2}],
 ]  # fmt: skip
 
-#: What those carry besides that know more types than JSON. A number as a key does not become text.
+#: Values supported by serializers that know more types than JSON. A number as a key does not become text.
 BEYOND_JSON: list[Any] = [
     datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC),
     datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=-3, minutes=-30))),
-    datetime(2026, 3, 1, 12),  # noqa: DTZ001  # a time without a place is a value too
+    datetime(2026, 3, 1, 12),  # noqa: DTZ001  # a time without a zone is a value too
     datetime.min, datetime.max,  # noqa: DTZ901  # the same
     date(2026, 3, 1), date.min, time(12, 30), time(12, tzinfo=UTC), timedelta(days=-1, microseconds=1), timedelta.max,
     UUID(int=7), Decimal("1.10"), Decimal("-0"), Decimal("NaN"), Decimal("1E+400"), b"", bytes(range(256)),
@@ -65,17 +65,17 @@ class Size(IntEnum):
 class Text(str):
     __slots__ = ()
 
-    # A serializer that calls these methods of a subclass returns another value.
+    # A serializer that calls a subclass's methods returns another value.
     def __str__(self) -> str:
-        return "another"  # pragma: no cover  # runs only for a serializer that calls it, which is the fault
+        return "another"  # pragma: no cover  # runs only for a serializer that calls it, which is a failure
 
 
 class Whole(int):
     def __int__(self) -> int:
-        return 8  # pragma: no cover  # runs only for a serializer that calls it, which is the fault
+        return 8  # pragma: no cover  # runs only for a serializer that calls it, which is a failure
 
     def __repr__(self) -> str:
-        return "another"  # pragma: no cover  # runs only for a serializer that calls it, which is the fault
+        return "another"  # pragma: no cover  # runs only for a serializer that calls it, which is a failure
 
 
 class Real(float):
@@ -93,21 +93,21 @@ class Point(NamedTuple):
 
 
 class Shown(dict[str, Any]):
-    """One that holds something else than it shows, as the dicts of queries do that have several values to a key."""
+    """A dict whose methods show other values than it holds, like a query's dict with several values per key."""
 
     def items(self) -> Any:
         return iter([(key, values[-1]) for key, values in super().items()])
 
 
 class Html:
-    """Not text, but made into HTML when it is needed: a translation, for example."""
+    """An object that is not text but renders to HTML when needed, such as a lazy translation."""
 
     def __html__(self) -> str:
         return "<b>bold</b>"
 
 
 class Marked(str):
-    """As markupsafe marks text."""
+    """Text that is marked as safe HTML, as markupsafe does it."""
 
     __slots__ = ()
 
@@ -117,7 +117,7 @@ class Marked(str):
 
 @dataclass
 class Address:
-    """Where something is sent to."""
+    """An address to send something to."""
 
     city: str
     lines: tuple[str, ...] = ()
@@ -125,19 +125,19 @@ class Address:
 
 
 class Zone(tzinfo):
-    """A zone whose offset depends on the day, as that of most places does."""
+    """A zone whose offset depends on the day, as in most places."""
 
     def utcoffset(self, when: datetime | None) -> timedelta | None:
         return None if when is None else timedelta(hours=2 if 3 < when.month < 11 else 1)
 
-    def dst(self, when: datetime | None) -> timedelta | None:  # pragma: no cover  # no serializer asks
+    def dst(self, when: datetime | None) -> timedelta | None:  # pragma: no cover  # serializers do not ask
         return None if when is None else timedelta(hours=1 if 3 < when.month < 11 else 0)
 
     def tzname(self, when: datetime | None) -> str:
-        return "Europe/Somewhere"  # pragma: no cover  # no serializer asks
+        return "Europe/Somewhere"  # pragma: no cover  # serializers do not ask
 
 
-#: What comes back as a plain value of another type: an equal one, but for HTML and dataclasses.
+#: Values that come back as a plain value of another type: an equal one, except for HTML and dataclasses.
 CONVERTED: list[tuple[Any, Any]] = [
     (Colour.RED, "red"), (Shade.DARK, "dark"), (Size.LARGE, 3), (Text("text"), "text"), (Whole(7), 7), (Real(0.5), 0.5),
     (Moment(2026, 1, 1), datetime(2026, 1, 1)),  # noqa: DTZ001
@@ -152,15 +152,15 @@ CONVERTED: list[tuple[Any, Any]] = [
     (datetime(2026, 3, 1, 12, tzinfo=Zone()), datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=1)))),
 ]  # fmt: skip
 
-#: What comes back as text that is marked as safe HTML, where markupsafe is there to mark it.
+#: Values that come back as text marked as safe HTML, if markupsafe is installed.
 HTML: list[tuple[Any, str]] = [(Marked("<b>"), "<b>"), (Html(), "<b>bold</b>")]
 
 
 class NoTime(datetime):
-    """Not equal to anything, as the ``NaT`` of data frames."""
+    """A value that is not equal to anything, like the ``NaT`` of data frames."""
 
     def __eq__(self, other: object) -> bool:
-        return False  # pragma: no cover  # serializers of ours ask whether it is unequal
+        return False  # pragma: no cover  # our serializers only test for inequality
 
     def __ne__(self, other: object) -> bool:
         return True
@@ -169,7 +169,7 @@ class NoTime(datetime):
 
 
 class _EqualToItsKind:
-    """What has more to it than its base, and so is not equal to one of that."""
+    """A value with more content than its base class, and therefore not equal to an instance of it."""
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and super().__eq__(other)
@@ -182,7 +182,7 @@ class _EqualToItsKind:
 
 
 class Finer(_EqualToItsKind, timedelta):
-    """A duration that counts nanoseconds besides."""
+    """A duration that also counts nanoseconds."""
 
 
 class Holiday(_EqualToItsKind, date):
@@ -202,7 +202,7 @@ class Frozen:
     x: int
 
 
-#: What would come back as something else, with what is said of it.
+#: Values that would come back as something else, each with the expected part of the message.
 REFUSED: list[tuple[Any, str]] = [
     (object(), "of type object"), (2j, "of type complex"), (Plain.A, "of type Plain"), (Address, "of type type"),
     (bytearray(b"a"), "of type bytearray"), (memoryview(b"a"), "of type memoryview"), (range(3), "of type range"),
@@ -221,7 +221,7 @@ REFUSED: list[tuple[Any, str]] = [
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Say whether both are equal and of the same types all the way down: ``1 == True == 1.0``, and no NaN is one."""
+    """Return whether both are equal and of the same types throughout: ``1`` is unlike ``True``; NaNs are alike."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -234,7 +234,7 @@ def alike(one: Any, other: Any) -> bool:
         return bool(one == other) and one.utcoffset() == other.utcoffset()
     if isinstance(one, (set, frozenset)):
         return bool(one == other) and {type(item) for item in one} == {type(item) for item in other}
-    # No NaN is equal to another, but they look alike.
+    # NaNs are not equal to each other, but they look alike.
     return repr(one) == repr(other)
 
 
@@ -244,7 +244,7 @@ def name(value: Any) -> str:
 
 
 def nested(depth: int, wrap: Callable[[Any], Any]) -> Any:
-    """Return *depth* containers in one another, each made by *wrap* of what is in it."""
+    """Return *depth* nested containers, each made by *wrap* from what it contains."""
     value: Any = 1
     for _ in range(depth):
         value = wrap(value)

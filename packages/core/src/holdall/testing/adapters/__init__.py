@@ -74,8 +74,8 @@ class AdapterConformance(
 
     The application accepts a request with a script at every path, with each of ``METHODS``, performs it on the
     request's session, and responds with the result as JSON, the status, and the script's headers; with 204 and 304, the
-    body is ignored. An async handler awaits ``perform_async``. At ``/stream`` it
-    responds with the result of ``stream``.
+    body is ignored. An async handler awaits ``perform_async``. At ``/stream`` it responds with the result of
+    ``stream``.
     A mount that declares ``websockets`` also has a WebSocket at ``/ws``: before it accepts, the application performs
     the script in the header ``X-Script``, then the script in each text received, and sends each result as JSON.
     Each of these takes a function that returns the session of one of *also* by its key.
@@ -89,9 +89,8 @@ class AdapterConformance(
             headers to it.
         passes_control_characters: The client of ``mount`` can send headers with control characters to the
             application; many servers refuse such a request themselves.
-        keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
-        carries_headers: It sends a session in another header than Set-Cookie if ``transport=`` says so, and finds it
-            there.
+        keeps_several: It can keep several sessions; otherwise ``mount`` takes no *also*.
+        carries_headers: If ``transport=`` says so, it sends and reads the session in another header than the cookie's.
         awaits_tables: It supports async tables, and the client of ``mount`` is ``asgi_client``: then requests
             are cancelled at every wait, in asyncio and in trio.
         runs_in_trio: The framework supports trio too.

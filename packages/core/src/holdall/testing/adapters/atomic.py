@@ -24,7 +24,7 @@ class AtomicTests(AdapterSuite, sealed=True):
 
     @pytest.fixture
     def elsewhere(self, table: MemoryTable, clock: FakeClock) -> Callable[[Visitor], Session]:
-        """Make a visitor's session as another process sees it."""
+        """Return a visitor's session as another process sees it."""
         sessions = Sessions(TableStore(table), key=KEY, clock=clock)
         return lambda visitor: sessions.resume(visitor.browser[KEY])
 
@@ -48,7 +48,7 @@ class AtomicTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["all"]).results == [{"n": 2}]
 
-    def test_no_update_of_concurrent_requests_is_lost(
+    def test_concurrent_requests_lose_no_update(
         self, visit_table: Visit, elsewhere: Callable[[Visitor], Session]
     ) -> None:
         visitor = visit_table()
@@ -66,7 +66,7 @@ class AtomicTests(AdapterSuite, sealed=True):
         assert counted == [200] * _ROUNDS
         assert visitor.does(["get", "n"]).results == [(_CLIENTS + 1) * _ROUNDS]
 
-    def test_a_session_in_a_cookie_cannot_be_updated_so(self, visit_cookie: Visit) -> None:
+    def test_atomic_update_is_refused_in_a_cookie(self, visit_cookie: Visit) -> None:
         visitor = visit_cookie()
         visitor.does(["put", "n", 1])
 

@@ -1,4 +1,4 @@
-"""How the cookie is set: its options for all responses and for one, its prefix, its end."""
+"""Test how the cookie is set: its options for all responses and for one, its prefix, its expiry."""
 
 from typing import Any
 
@@ -31,10 +31,12 @@ _OVER = {"expires": "Thu, 01 Jan 1970 00:00:00 GMT", "max-age": "0"}
 
 
 class CookieAttributesTests(AdapterSuite, sealed=True):
-    """Set-Cookie lines, and what a browser makes of them."""
+    """Set-Cookie lines, and what a browser does with them."""
 
     @pytest.mark.parametrize(("options", "attributes"), _OPTIONS)
-    def test_options_of_all_cookies(self, visit: Visit, options: dict[str, Any], attributes: dict[str, str]) -> None:
+    def test_options_apply_to_all_cookies(
+        self, visit: Visit, options: dict[str, Any], attributes: dict[str, str]
+    ) -> None:
         visitor = visit(**options)
 
         answer = visitor.does(["put", "n", 1], path="/shop/cart", https=True)
@@ -43,7 +45,9 @@ class CookieAttributesTests(AdapterSuite, sealed=True):
         assert visitor.does(["get", "n"], path="/shop/cart", https=True).results == [1]
 
     @pytest.mark.parametrize(("options", "attributes"), _OPTIONS)
-    def test_options_of_one_response(self, visit: Visit, options: dict[str, Any], attributes: dict[str, str]) -> None:
+    def test_options_can_apply_to_one_response(
+        self, visit: Visit, options: dict[str, Any], attributes: dict[str, str]
+    ) -> None:
         visitor = visit()
 
         answer = visitor.does(["configure", options], ["put", "n", 1], path="/shop/cart", https=True)
@@ -68,7 +72,7 @@ class CookieAttributesTests(AdapterSuite, sealed=True):
 
         assert answer.cookie.attributes["path"] == "/admin"
 
-    def test_options_alone_send_no_cookie(self, visitor: Visitor) -> None:
+    def test_options_alone_set_no_cookie(self, visitor: Visitor) -> None:
         assert visitor.does(["configure", {"path": "/admin"}]).cookies == []
 
     @pytest.mark.parametrize(
@@ -80,10 +84,10 @@ class CookieAttributesTests(AdapterSuite, sealed=True):
         assert answer.status == 500
         assert answer.cookies == []
 
-    def test_http_sends_no_secure(self, visitor: Visitor) -> None:
+    def test_a_cookie_sent_over_http_is_not_secure(self, visitor: Visitor) -> None:
         assert visitor.does(["put", "n", 1]).cookie.attributes == _PLAIN
 
-    def test_https_sends_secure(self, visitor: Visitor) -> None:
+    def test_a_cookie_sent_over_https_is_secure(self, visitor: Visitor) -> None:
         assert visitor.does(["put", "n", 1], https=True).cookie.attributes == _SECURE
 
     @pytest.mark.parametrize(
@@ -93,7 +97,9 @@ class CookieAttributesTests(AdapterSuite, sealed=True):
             ("__Secure-shop", {"path": "/shop", "domain": "shop.example"}),
         ],
     )
-    def test_a_prefix_sends_what_browsers_demand_of_it(self, visit: Visit, key: str, options: dict[str, Any]) -> None:
+    def test_a_prefix_sets_the_attributes_that_browsers_require(
+        self, visit: Visit, key: str, options: dict[str, Any]
+    ) -> None:
         visitor = visit(key=key, **options)
 
         answer = visitor.does(["put", "n", 1], path="/shop/", https=True)
@@ -105,7 +111,7 @@ class CookieAttributesTests(AdapterSuite, sealed=True):
         assert key not in visitor.browser
 
     @pytest.mark.parametrize("moved", [{"key": "_new"}, {"path": "/shop"}, {"domain": "shop.example"}])
-    def test_a_cookie_that_moves_leaves_none_behind(self, visitor: Visitor, moved: dict[str, Any]) -> None:
+    def test_a_cookie_that_moves_leaves_no_old_one_behind(self, visitor: Visitor, moved: dict[str, Any]) -> None:
         visitor.does(["put", "n", 1], path="/shop/cart")
 
         answer = visitor.does(["configure", moved], ["put", "n", 2], path="/shop/cart")
@@ -115,7 +121,7 @@ class CookieAttributesTests(AdapterSuite, sealed=True):
         assert new.name == moved.get("key", KEY)
         assert [kept.value for kept in visitor.browser.jar] == [new.value]
 
-    def test_a_first_cookie_that_is_moved_expires_nothing(self, visitor: Visitor) -> None:
+    def test_a_moved_first_cookie_expires_no_other(self, visitor: Visitor) -> None:
         answer = visitor.does(["configure", {"key": "_new"}], ["put", "n", 1])
 
         assert answer.cookie.name == "_new"

@@ -1,4 +1,4 @@
-"""Adapters of event loops: requests that are cancelled at any wait, calls that were not awaited, WebSockets."""
+"""Test adapters for event loops: requests cancelled at any wait, calls that were not awaited, WebSockets."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ __all__ = ["AwaitedTable", "AwaitingTests", "WebSocketTests"]
 
 _OLD = {"user_id": 7, "n": 1}
 
-# What a request does, before its headers or while its body goes, and all that is stored when it has been done.
+# What a request does before its headers or while its body is sent, and everything that is stored afterwards.
 _ACTS: dict[str, tuple[list[list[Any]], list[list[Any]], list[dict[str, Any]]]] = {
     "put": ([["put", "n", 2]], [], [{"user_id": 7, "n": 2}]),
     "renew": ([["put", "n", 2], ["configure", {"renew": True}]], [], [{"user_id": 7, "n": 2}]),
@@ -37,7 +37,7 @@ _ACTS: dict[str, tuple[list[list[Any]], list[list[Any]], list[dict[str, Any]]]] 
 
 
 class AwaitedTable(Awaited):
-    """A table in memory that is awaited: before each verb and after it, others run, and a request may be cancelled."""
+    """An async table in memory that lets other tasks run, or its request be cancelled, before and after each verb."""
 
     def __init__(self, table: MemoryTable, moments: Moments) -> None:
         super().__init__(table)
@@ -58,12 +58,12 @@ class AwaitedTable(Awaited):
 
 
 class AwaitingTests(AdapterSuite, sealed=True):
-    """A table that is awaited."""
+    """Requests to an async table."""
 
     @pytest.fixture(autouse=True)
     def _awaits(self, request: pytest.FixtureRequest) -> None:
         if request.function.__name__ in vars(AwaitingTests) and not self.awaits_tables:
-            pytest.skip("the adapter awaits no table")
+            pytest.skip("the adapter does not support async tables")
 
     @pytest.mark.parametrize("act", _ACTS)
     @pytest.mark.parametrize("library", ["asyncio", "trio"])
@@ -73,7 +73,7 @@ class AwaitingTests(AdapterSuite, sealed=True):
         if library == "trio":
             pytest.importorskip("trio")
             if not self.runs_in_trio:
-                pytest.skip("the framework runs in asyncio alone")
+                pytest.skip("the framework supports only asyncio")
         actions, later, new = _ACTS[act]
         if later and not self.streams:
             pytest.skip("the framework does not stream")
@@ -92,7 +92,7 @@ class AwaitingTests(AdapterSuite, sealed=True):
             )
             states.append(_stored_in(rows))
 
-        assert len(states) > 2, "the request waited for nothing"
+        assert len(states) > 2, "the request never waited"
         for moment, state in enumerate(states):
             assert state in ([_OLD], new), (
                 f"cancelled at wait {moment}, the request left {state}, which is neither the old session nor the new "
@@ -113,19 +113,19 @@ class AwaitingTests(AdapterSuite, sealed=True):
         answer = visitor.does(*([["get", "n"]] if later else actions), **script)
 
         if answer.response.error is None and answer.status == 200:
-            # A handler in a thread has nothing to await.
+            # A handler in a thread awaits nothing.
             did_nothing = (answer.later["results"] if later else answer.results)[-1]
-            assert not did_nothing, "a save that was never awaited went unnoticed"
+            assert not did_nothing, "a save that was never awaited was not reported"
             assert visitor.does(["get", "n"]).results == [2]
 
 
 class WebSocketTests(AdapterSuite, sealed=True):
-    """A handshake, and what comes after it."""
+    """A handshake, and the messages after it."""
 
     @pytest.fixture(autouse=True)
     def _has_websockets(self, request: pytest.FixtureRequest) -> None:
         if request.function.__name__ in vars(WebSocketTests) and not self.websockets:
-            pytest.skip("the framework has no WebSockets, or its mount none at /ws")
+            pytest.skip("the framework has no WebSockets, or mount has none at /ws")
 
     def test_a_handshake_carries_the_cookie(self, visit: Visit) -> None:
         visitor = visit()
@@ -136,7 +136,7 @@ class WebSocketTests(AdapterSuite, sealed=True):
         assert len(talk.all("Set-Cookie")) == 1
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_a_handshake_that_changes_nothing_sets_nothing(self, visit: Visit) -> None:
+    def test_a_handshake_that_changes_nothing_sets_no_cookie(self, visit: Visit) -> None:
         visitor = visit()
         visitor.does(["put", "n", 1])
 
@@ -144,7 +144,7 @@ class WebSocketTests(AdapterSuite, sealed=True):
 
         assert (talk.all("Set-Cookie"), talk.results) == ([], [[1]])
 
-    def test_what_messages_change_is_stored(self, visit_table: Visit) -> None:
+    def test_changes_made_by_messages_are_stored(self, visit_table: Visit) -> None:
         visitor = visit_table()
         visitor.does(["put", "n", 1])
 
@@ -153,7 +153,7 @@ class WebSocketTests(AdapterSuite, sealed=True):
         assert talk.results == [[1], [None], [2]]
         assert visitor.does(["get", "n"]).results == [2]
 
-    def test_a_logout_while_it_is_open_ends_the_session(self, visit_table: Visit, table: MemoryTable) -> None:
+    def test_a_logout_ends_the_session_of_an_open_websocket(self, visit_table: Visit, table: MemoryTable) -> None:
         visitor = visit_table(principal_key="user_id")
         visitor.does(["login", 7])
 
@@ -162,7 +162,7 @@ class WebSocketTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"]).results == [{}]
         assert table.find("7") == []
 
-    def test_a_session_that_cannot_be_stored_is_refused(
+    def test_a_handshake_is_refused_if_its_session_cannot_be_stored(
         self, visit_store: VisitStore, clock: FakeClock, events: list[Event]
     ) -> None:
         table = FailingTable(clock=clock)
@@ -179,5 +179,5 @@ def _stored_in(rows: MemoryTable) -> list[dict[str, Any]]:
     """Return the data of all sessions that have a user."""
     listed = [each for user in ("7", "8") for each in rows.find(owner(user, "", KEY)) if not each.is_tombstone]
     found = (rows.read(each.digest) for each in listed)
-    # Before its data a row names the cookie and the application that it belongs to.
+    # A row names its cookie and application before its data.
     return [TaggedJSON().loads(row.data.rpartition(b"\0")[2]) for row in found if row is not None]

@@ -1,4 +1,4 @@
-"""What caches between the application and the browser may keep: never a response that sets a session cookie."""
+"""Test what caches between the application and the browser may store: never a response that sets a session cookie."""
 
 import logging
 
@@ -12,7 +12,7 @@ __all__ = ["CacheTests"]
 
 
 class CacheTests(AdapterSuite, sealed=True):
-    """Set-Cookie on a response that the application has marked for shared caches."""
+    """Set-Cookie on a response that the application lets shared caches store."""
 
     @pytest.mark.parametrize(
         ("own", "sent"),
@@ -38,7 +38,7 @@ class CacheTests(AdapterSuite, sealed=True):
         assert sorted(answer.cache_control) == sent
 
     @pytest.mark.parametrize("name", ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control"])
-    def test_nor_does_one_that_is_told_more_than_others(self, visitor: Visitor, name: str) -> None:
+    def test_headers_for_one_kind_of_cache_are_removed_too(self, visitor: Visitor, name: str) -> None:
         answer = visitor.does(["put", "n", 1], headers={name: "max-age=60"})
 
         assert answer.response.all(name) == []
@@ -46,12 +46,12 @@ class CacheTests(AdapterSuite, sealed=True):
         own = visitor.another().does(["put", "n", 1], headers={name: "max-age=60", "Cache-Control": "private"})
         assert (own.response.all(name), own.cache_control) == ([], ["private"])
 
-    def test_nor_does_one_that_goes_by_expires(self, visitor: Visitor) -> None:
+    def test_expires_alone_does_not_let_a_cache_keep_it(self, visitor: Visitor) -> None:
         answer = visitor.does(["put", "n", 1], headers={"Expires": "Sun, 01 Mar 2026 13:00:00 GMT"})
 
         assert answer.cache_control == ["no-store"]
 
-    def test_the_end_of_a_cookie_is_kept_as_little(self, visitor: Visitor) -> None:
+    def test_no_shared_cache_keeps_a_response_that_expires_our_cookie(self, visitor: Visitor) -> None:
         visitor.does(["put", "n", 1])
 
         answer = visitor.does(["configure", {"drop": True}], headers={"Cache-Control": "public, max-age=60"})
@@ -68,7 +68,7 @@ class CacheTests(AdapterSuite, sealed=True):
         assert sorted(answer.cache_control) == ["public", "s-maxage=60"]
         assert answer.response.all("CDN-Cache-Control") == ["max-age=60"]
 
-    def test_an_option_leaves_it_to_the_application(self, visit: Visit) -> None:
+    def test_allow_public_leaves_caching_to_the_application(self, visit: Visit) -> None:
         headers = {"Cache-Control": "public, s-maxage=60", "CDN-Cache-Control": "max-age=60"}
         visitor = visit(allow_public=True)
 
@@ -78,7 +78,7 @@ class CacheTests(AdapterSuite, sealed=True):
         assert answer.response.all("CDN-Cache-Control") == ["max-age=60"]
         assert visitor.another().does(["put", "n", 1]).cache_control == ["no-store"]
 
-    def test_one_line_in_the_log_names_the_route(
+    def test_one_log_line_names_the_route(
         self, visitor: Visitor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cache_headers, "warned", set())

@@ -1,4 +1,4 @@
-"""What an adapter can get wrong between the framework's headers and the core, which parses and writes all cookies."""
+"""Test what an adapter can get wrong between the framework's headers and the core, which handles all cookies."""
 
 import json
 from secrets import token_hex
@@ -41,7 +41,7 @@ _DEFAULTS = {"path": "/", "httponly": "", "samesite": "Lax"}
 
 
 class CookieTests(AdapterSuite, sealed=True):
-    """Cookie headers reach the core as they came, and its Set-Cookie lines the browser as it wrote them."""
+    """Cookie headers reach the core unchanged, and its Set-Cookie lines reach the browser unchanged."""
 
     @pytest.mark.parametrize(
         "headers",
@@ -88,7 +88,7 @@ class CookieTests(AdapterSuite, sealed=True):
         ["", "AbCd0123_-" * 8, '"{}', "%00%0a{}", "{} x", "\0", "é{}", "\xc3", "\x01\x7f{}", "A" * 10_000],
         ids=ascii,
     )
-    def test_a_bad_cookie_is_an_empty_session_whatever_the_framework_makes_of_it(
+    def test_a_bad_cookie_is_an_empty_session_however_the_framework_parses_it(
         self, visitor: Visitor, events: list[Event], value: str
     ) -> None:
         if value < " " and value and not self.passes_control_characters:
@@ -102,7 +102,7 @@ class CookieTests(AdapterSuite, sealed=True):
         assert (answer.status, answer.results, answer.cookies) == (200, [{}, True], [])
         assert [event.name for event in events] == ["rejected"]
 
-    def test_two_sessions_that_both_reach_the_core_are_none(self, visitor: Visitor) -> None:
+    def test_two_cookies_with_different_sessions_open_neither(self, visitor: Visitor) -> None:
         visitor.does(["put", "n", 1])
         other = visitor.another()
         other.does(["put", "n", 2])
@@ -125,7 +125,7 @@ class CookieTests(AdapterSuite, sealed=True):
         assert answer.cookie.attributes == _ALL_ATTRIBUTES
         assert visitor.does(["get", "n"], path="/shop/cart", https=True).results == [1]
 
-    def test_every_attribute_can_be_that_of_one_response(self, visitor: Visitor) -> None:
+    def test_every_attribute_can_be_set_for_one_response(self, visitor: Visitor) -> None:
         answer = visitor.does(["configure", _ALL_OPTIONS], ["put", "n", 1], path="/shop/cart", https=True)
 
         assert answer.cookie.attributes == _ALL_ATTRIBUTES
@@ -163,7 +163,7 @@ class CookieTests(AdapterSuite, sealed=True):
 
         assert (answer.status, answer.cookies) == (500, [])
 
-    def test_a_session_under_an_old_name_is_read_and_moves_with_a_write(self, visit: Visit, clock: FakeClock) -> None:
+    def test_a_session_under_an_old_name_is_read_and_moved_by_a_write(self, visit: Visit, clock: FakeClock) -> None:
         old = visit(key="_old")
         old.does(["put", "n", 1])
         visitor = Visitor(visit(old_keys=["_old"]).client, clock, old.browser)
@@ -188,7 +188,7 @@ class CookieTests(AdapterSuite, sealed=True):
     def test_a_login_without_secure_warns_unless_it_is_on_this_machine(
         self, visit: Visit, caplog: pytest.LogCaptureFixture, host: str, https: bool, action: list[Any], warns: bool
     ) -> None:
-        # The log is told once in a process.
+        # The warning is logged once per process.
         visitor = visit(key=f"_shop{token_hex(4)}", principal_key="user_id")
         headers = [("Content-Type", "application/json"), ("Host", host)]
 

@@ -1,4 +1,4 @@
-"""The protocol of device-bound sessions: registration and refresh, with a browser that follows the draft."""
+"""Test the protocol of device-bound sessions: registration and refresh, with a browser that follows the draft."""
 
 import json
 import random
@@ -30,17 +30,17 @@ __all__ = ["RegistrationTests"]
 
 
 class RegistrationTests(DeviceSuite, sealed=True):
-    """What binds a session to a device, and what keeps it bound."""
+    """How a session is bound to a device, and how it stays bound."""
 
     # Registration.
 
-    def test_a_login_binds_the_session_and_nothing_is_seen_of_it(self, owner: Owner, events: list[Event]) -> None:
+    def test_a_login_binds_the_session_unnoticed_by_the_application(self, owner: Owner, events: list[Event]) -> None:
         assert owner.browser.trips == [(f"{PATH}/register", 200)]
         assert owner.does(["ask", "device_bound"], ["all"], ["put", "n", 1]) == [True, {"user_id": 7}, None]
         assert owner.does(["all"], ["ask", "device_bound"]) == [{"user_id": 7, "n": 1}, True]
         assert [event.name for event in events if event.name.startswith("device")] == ["device_bound"]
 
-    def test_a_browser_that_does_not_know_of_it_goes_on_for_ever(self, visit: Visit, clock: FakeClock) -> None:
+    def test_a_browser_without_support_keeps_its_session_unbound(self, visit: Visit, clock: FakeClock) -> None:
         visitor = visit(device_bound=True)
         offer = visitor.does(["login", 7], https=True)
         clock.advance(timedelta(days=1))
@@ -48,19 +48,19 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert len(offer.response.all("Secure-Session-Registration")) == 1
         assert visitor.does(["ask", "device_bound"], ["get", "user_id"], https=True).results == [False, 7]
 
-    def test_it_is_offered_to_nobody_who_is_not_logged_in_and_not_by_http(self, visit: Visit) -> None:
+    def test_registration_is_offered_only_to_logged_in_users_over_https(self, visit: Visit) -> None:
         visitor = visit(device_bound=True)
 
         assert visitor.does(["put", "n", 1], https=True).response.all("Secure-Session-Registration") == []
         assert visitor.does(["login", 7]).response.all("Secure-Session-Registration") == []
 
-    def test_it_is_not_offered_where_it_is_off(self, visit: Visit) -> None:
+    def test_registration_is_not_offered_unless_it_is_enabled(self, visit: Visit) -> None:
         answer = visit().does(["login", 7], https=True)
 
         assert answer.response.all("Secure-Session-Registration") == []
         assert answer.status == 200
 
-    def test_a_page_that_was_on_its_way_neither_loses_its_write_nor_undoes_the_binding(
+    def test_a_request_in_flight_during_registration_keeps_its_write_and_the_binding(
         self, visit: Visit, clock: FakeClock, events: list[Event], keeps_rows: bool
     ) -> None:
         owner = Owner(visit(device_bound=True), clock, events)
@@ -80,10 +80,10 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert stolen.does(["all"]) == [{}]
         assert owner.does(["get", "n"]) == [1]
 
-    def test_what_follows_the_login_offers_nothing_more(
+    def test_requests_after_the_login_repeat_no_offer(
         self, visit: Visit, clock: FakeClock, events: list[Event]
     ) -> None:
-        """A browser would register a second key at the same time, and in a cookie nothing could refuse it."""
+        """A second offer would make the browser register another key, which a session in a cookie could not refuse."""
         owner = Owner(visit(device_bound=True), clock, events)
         owner.browser.registers = False
         assert len(owner.answer_to(["login", 7]).all("Secure-Session-Registration")) == 1
@@ -93,7 +93,7 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert len(owner.answer_to(["configure", "renew", True]).all("Secure-Session-Registration")) == 1
 
     @pytest.mark.parametrize("change", [["delete", "_holdall_device"], ["put", "_holdall_device", "s.x.0"]])
-    def test_the_application_cannot_undo_it(self, owner: Owner, change: list[Any]) -> None:
+    def test_the_application_cannot_undo_the_binding(self, owner: Owner, change: list[Any]) -> None:
         owner.does(change)
 
         assert owner.does(["ask", "device_bound"], ["get", "_holdall_device"]) == [True, None]
@@ -135,7 +135,7 @@ class RegistrationTests(DeviceSuite, sealed=True):
         )
         assert owner.refused == ["a registration with a wrong challenge", "a second registration"]
 
-    def test_an_offer_ends(self, visit: Visit, clock: FakeClock, events: list[Event]) -> None:
+    def test_an_offer_expires(self, visit: Visit, clock: FakeClock, events: list[Event]) -> None:
         owner = Owner(visit(device_bound=True), clock, events)
         owner.browser.registers = False
         (offer,) = owner.answer_to(["login", 7]).all("Secure-Session-Registration")
@@ -149,7 +149,7 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert stranger.post(f"{PATH}/register", []).status == 400
         assert owner.refused == ["a registration without a login"]
 
-    def test_the_endpoints_take_a_post_by_https_and_nothing_else(self, owner: Owner) -> None:
+    def test_the_endpoints_accept_only_a_post_over_https(self, owner: Owner) -> None:
         for path in (f"{PATH}/register", f"{PATH}/refresh"):
             response = owner.browser.thief().send(Request("GET", path, https=True))
             assert (response.status, response.all("Allow")) == (405, ["POST"])
@@ -157,7 +157,7 @@ class RegistrationTests(DeviceSuite, sealed=True):
 
     # Refresh.
 
-    def test_a_refresh_takes_two_trips_and_then_one(self, owner: Owner) -> None:
+    def test_the_first_refresh_takes_two_trips_and_later_ones_take_one(self, owner: Owner) -> None:
         owner.browser.trips.clear()
         values = set()
         for trips in ([403, 200], [200], [200]):
@@ -170,12 +170,12 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert len(values) == 3
         assert owner.refused == []
 
-    def test_it_works_after_a_long_time(self, owner: Owner) -> None:
+    def test_a_refresh_works_after_a_long_time(self, owner: Owner) -> None:
         owner.passes(MAX_AGE)
         owner.does(["get", "user_id"])
         owner.passes(timedelta(days=6))
 
-        # The challenge that the browser has kept is over, which is no alarm.
+        # The challenge that the browser has kept has expired, which is no alarm.
         owner.browser.trips.clear()
         assert owner.does(["get", "user_id"]) == [7]
         assert [status for _, status in owner.browser.trips] == [403, 200]
@@ -192,20 +192,20 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert owner.does(["get", "user_id"]) == [7]
         assert owner.refused == []
 
-    def test_a_proof_is_not_taken_again(self, owner: Owner, keeps_rows: bool) -> None:
+    def test_a_proof_is_not_accepted_twice(self, owner: Owner, keeps_rows: bool) -> None:
         owner.passes(MAX_AGE)
         owner.does(["get", "user_id"])
         headers = owner.browser.refresh_headers(owner.session)
         assert owner.browser.post(f"{PATH}/refresh", headers).status == 200
         owner.passes(OVERLAP)
-        # In a cookie nothing counts how often: there it is valid until the challenge ends.
+        # A session in a cookie counts no uses, so a proof is valid there until the challenge expires.
         if not keeps_rows:
             owner.passes(3 * MAX_AGE)
 
         assert owner.steals().sends(f"{PATH}/refresh", headers).status == 403
         assert owner.refused == (["an old challenge"] if keeps_rows else [])
 
-    def test_somebody_who_asks_without_the_key_pushes_out_no_challenge(self, owner: Owner) -> None:
+    def test_requests_without_the_key_push_out_no_challenge(self, owner: Owner) -> None:
         owner.passes(MAX_AGE)
         owner.does(["get", "user_id"])
         for _ in range(3):
@@ -218,9 +218,7 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert owner.does(["get", "user_id"]) == [7]
         assert owner.browser.trips == [(f"{PATH}/refresh", 200)]
 
-    def test_a_proof_for_another_session_is_worth_nothing(
-        self, owner: Owner, clock: FakeClock, events: list[Event]
-    ) -> None:
+    def test_a_proof_for_another_session_is_refused(self, owner: Owner, clock: FakeClock, events: list[Event]) -> None:
         other = Owner(Visitor(owner._visitor.client, clock), clock, events)
         other.does(["login", 8])
         for each in (owner, other):
@@ -244,11 +242,11 @@ class RegistrationTests(DeviceSuite, sealed=True):
 
         assert (answer.status, json.loads(answer.body)["continue"]) == (200, False)
         assert owner.refused == ["a wrong signature"]
-        # Nothing is kept of a cookie's session that could be ended.
+        # A session in a cookie leaves nothing on the server that could be ended.
         assert owner.does(["get", "user_id"]) == [None if keeps_rows else 7]
 
     @pytest.mark.parametrize("registers", [True, False], ids=["a key", "garbage"])
-    def test_a_proof_that_cannot_be_read_is_refused_and_ends_nothing(self, owner: Owner, registers: bool) -> None:
+    def test_a_malformed_proof_is_refused_and_ends_nothing(self, owner: Owner, registers: bool) -> None:
         proof = SoftwareKey().proof("x", brings_key=True) if registers else "garbage"
         thief = owner.steals()
 
@@ -260,7 +258,7 @@ class RegistrationTests(DeviceSuite, sealed=True):
         owner.passes(MAX_AGE)
         assert owner.does(["get", "user_id"]) == [7]
 
-    def test_no_mutated_proof_is_taken_and_none_makes_a_failure(self, owner: Owner) -> None:
+    def test_no_mutated_proof_is_accepted_or_causes_an_error(self, owner: Owner) -> None:
         dice = random.Random(20260301)  # noqa: S311  # test data may be predictable
         owner.passes(MAX_AGE)
         owner.does(["get", "user_id"])
@@ -278,7 +276,7 @@ class RegistrationTests(DeviceSuite, sealed=True):
                 assert answer.status in (200, 400, 403)
 
     @pytest.mark.parametrize("binding_id", ["", "x", "A" * 32, "\xe9" * 32, '"', None])
-    def test_a_refresh_of_no_session_of_ours_ends_in_the_browser(self, owner: Owner, binding_id: str | None) -> None:
+    def test_a_refresh_of_an_unknown_session_ends_it_in_the_browser(self, owner: Owner, binding_id: str | None) -> None:
         headers = [] if binding_id is None else [("Sec-Secure-Session-Id", binding_id)]
 
         for thief in (owner.steals(), Thief(Browser(owner._visitor.client))):

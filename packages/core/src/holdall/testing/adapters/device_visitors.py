@@ -1,4 +1,4 @@
-"""Visitors of an application that binds sessions: the owner of a device, and a thief of the cookies."""
+"""Visitors of an application that binds sessions: the owner of a device, and a thief who copied the cookies."""
 
 import json
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class Owner:
         return Owner(self._visitor, self._clock, self._events)
 
     def at(self, client: Client) -> None:
-        """Go on at another application of the host."""
+        """Continue at another application on the host."""
         self._visitor = Visitor(client, self._clock, self.browser)
         self.browser = cast("DeviceBrowser", self._visitor.browser)
 
@@ -61,7 +61,7 @@ class Owner:
 
     @property
     def refused(self) -> list[str]:
-        """The reasons for refusals so far."""
+        """Return the reasons for refusals so far."""
         return [event.reason for event in self._events if event.name == "device_refused"]
 
 
@@ -86,13 +86,13 @@ Owns = Callable[..., Owner]
 
 
 class DeviceSuite(AdapterSuite, sealed=True):
-    """The fixtures of tests of device-bound sessions."""
+    """Fixtures for tests of device-bound sessions."""
 
     @pytest.fixture(autouse=True)
     def skip_what_binds_devices(self, request: pytest.FixtureRequest) -> None:
-        """Skip the tests of these classes alone, of all that a suite has."""
+        """Skip the tests of these classes, and none of a suite's others."""
         if not self.binds_devices and request.function.__qualname__.startswith(("RegistrationTests.", "DeviceTests.")):
-            pytest.skip("the adapter does not answer a browser that binds sessions to its device")
+            pytest.skip("the adapter does not support device-bound sessions")
 
     @pytest.fixture
     def owns(self, visit: Visit, clock: FakeClock, events: list[Event]) -> Owns:
@@ -111,7 +111,7 @@ class DeviceSuite(AdapterSuite, sealed=True):
 
     @pytest.fixture
     def keeps_rows(self, request: pytest.FixtureRequest) -> bool:
-        """Whether this test's sessions are in a table."""
-        # A third party's visit may have no parameters, because all its sessions are in one kind of table.
+        """Return whether this test's sessions are in a table."""
+        # A third party's visit may take no parameters, because all its sessions are in one kind of table.
         chosen = getattr(request.node, "callspec", None)
         return chosen is None or chosen.params.get("visit", "table") == "table"

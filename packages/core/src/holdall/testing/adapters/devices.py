@@ -1,4 +1,4 @@
-"""What binding a session to the visitor's device protects from, and how a binding ends."""
+"""Test what binding a session to the visitor's device protects against, and how a binding ends."""
 
 import json
 from datetime import timedelta
@@ -24,11 +24,11 @@ __all__ = ["DeviceTests"]
 
 
 class DeviceTests(RegistrationTests, sealed=True):
-    """What ``Sessions(device_bound=True)`` promises, in every framework."""
+    """The promises of ``Sessions(device_bound=True)``, in every framework."""
 
     # Theft.
 
-    def test_a_copy_of_the_cookies_is_worth_as_much_as_the_bound_cookie(self, owner: Owner) -> None:
+    def test_copied_cookies_work_only_as_long_as_the_bound_cookie(self, owner: Owner) -> None:
         thief = owner.steals()
         owner.passes(MAX_AGE - timedelta(seconds=1))
         assert thief.does(["get", "user_id"]) == [7]
@@ -39,7 +39,7 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert owner.refused == ["no bound cookie"]
         assert owner.does(["get", "user_id"]) == [7]
 
-    def test_without_the_bound_cookie_it_is_worth_the_grace(self, owner: Owner) -> None:
+    def test_without_the_bound_cookie_copied_cookies_work_only_during_the_grace_period(self, owner: Owner) -> None:
         thief = owner.steals()
         thief.browser.keep([f"{BOUND}=; path=/; secure; Max-Age=0"], https=True)
         assert thief.does(["get", "user_id"]) == [7]
@@ -50,14 +50,14 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert owner.does(["get", "user_id"]) == [7]
 
     @pytest.mark.parametrize("act", [["logout"], ["put", "n", 1], ["configure", "drop", True], ["login", 9]])
-    def test_what_a_thief_does_without_it_leaves_the_session_alone(self, owner: Owner, act: list[Any]) -> None:
+    def test_a_thief_without_the_bound_cookie_cannot_change_the_session(self, owner: Owner, act: list[Any]) -> None:
         thief = owner.steals()
         owner.passes(MAX_AGE + OVERLAP)
         thief.does(act)
 
         assert owner.does(["all"]) == [{"user_id": 7}]
 
-    def test_a_renewal_by_a_thief_does_not_set_the_session_free(self, owner: Owner) -> None:
+    def test_a_renewal_by_a_thief_does_not_unbind_the_session(self, owner: Owner) -> None:
         thief = owner.steals()
         answer = thief.sends("/", [], ["configure", "renew", True])
 
@@ -65,7 +65,7 @@ class DeviceTests(RegistrationTests, sealed=True):
         owner.passes(MAX_AGE + OVERLAP)
         assert thief.does(["all"]) == [{}]
 
-    def test_the_bound_cookie_of_another_session_does_not_count(self, owner: Owner) -> None:
+    def test_the_bound_cookie_of_another_session_is_refused(self, owner: Owner) -> None:
         other = owner.another()
         other.does(["login", 8])
         owner.passes(MAX_AGE)
@@ -77,8 +77,8 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert thief.does(["get", "user_id"]) == [None]
 
     @pytest.mark.parametrize("value", ["x", "1", "99999999999.AAAAAAAAAAAAAAAA." + "A" * 43, "x" * 5000])
-    def test_no_other_value_counts(self, owner: Owner, value: str) -> None:
-        # From the next response on the session's own cookie says that it is bound.
+    def test_no_other_value_is_accepted(self, owner: Owner, value: str) -> None:
+        # From the next response on, the session's own cookie says that it is bound.
         owner.does(["get", "user_id"])
         thief = owner.steals()
         owner.passes(MAX_AGE + OVERLAP)
@@ -89,7 +89,7 @@ class DeviceTests(RegistrationTests, sealed=True):
 
         assert json.loads(answer.body)["results"] == [{}]
 
-    def test_a_report_is_all_there_is_with_enforce_report(self, owns: Owns) -> None:
+    def test_enforce_report_only_reports(self, owns: Owns) -> None:
         owner = owns(enforce="report")
         thief = owner.steals()
         owner.passes(MAX_AGE + OVERLAP)
@@ -105,9 +105,9 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert owner.refused == ["no bound cookie", "a wrong signature"]
         assert owner.does(["get", "user_id"]) == [7]
 
-    # Endings, and what else happens to a session.
+    # Ends, and other changes of a session.
 
-    def test_a_logout_ends_it_in_the_browser(self, owner: Owner) -> None:
+    def test_a_logout_ends_the_binding_in_the_browser(self, owner: Owner) -> None:
         owner.does(["logout"])
 
         assert BOUND not in owner.browser
@@ -115,7 +115,7 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert owner.browser.sessions == []
         assert owner.refused == []
 
-    def test_a_logout_elsewhere_ends_it_at_the_next_refresh(self, owner: Owner, keeps_rows: bool) -> None:
+    def test_a_logout_elsewhere_ends_the_binding_at_the_next_refresh(self, owner: Owner, keeps_rows: bool) -> None:
         if not keeps_rows:
             pytest.skip("a session in its cookie cannot be ended elsewhere")
         assert owner.steals().does(["logout"]) == [None]
@@ -124,7 +124,7 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert owner.does(["all"]) == [{}]
         assert owner.browser.sessions == []
 
-    def test_a_new_login_begins_a_binding_of_its_own(self, owner: Owner) -> None:
+    def test_a_new_login_begins_its_own_binding(self, owner: Owner) -> None:
         first = owner.session
         owner.does(["login", 8])
         owner.passes(MAX_AGE)
@@ -132,7 +132,7 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert owner.does(["get", "user_id"], ["ask", "device_bound"]) == [8, True]
         assert first.id not in [each.id for each in owner.browser.sessions]
 
-    def test_a_renewal_carries_it(self, owner: Owner) -> None:
+    def test_a_renewal_keeps_the_binding(self, owner: Owner) -> None:
         before, bound = owner.browser[KEY], owner.session.id
         owner.does(["configure", "renew", True])
         assert owner.browser[KEY] != before
@@ -157,7 +157,7 @@ class DeviceTests(RegistrationTests, sealed=True):
         owner.browser.keep(answer.all("Set-Cookie"), https=True)
         assert owner.does(["get", "user_id"]) == [7]
 
-    def test_what_the_browser_could_not_do_is_reported(self, owner: Owner, events: list[Event]) -> None:
+    def test_a_browsers_failure_is_reported(self, owner: Owner, events: list[Event]) -> None:
         owner.passes(MAX_AGE + OVERLAP)
         owner.browser.reaches = False
 
@@ -166,7 +166,7 @@ class DeviceTests(RegistrationTests, sealed=True):
         owner.browser.reaches = True
         assert owner.does(["get", "user_id"]) == [7]
 
-    def test_an_excluded_path_does_not_wait_and_is_no_way_in(self, owns: Owns) -> None:
+    def test_an_excluded_path_does_not_wait_and_does_not_bypass_the_check(self, owns: Owns) -> None:
         owner = owns(exclude=["/static/"])
         owner.passes(MAX_AGE + OVERLAP)
         owner.browser.trips.clear()
@@ -175,13 +175,13 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert owner.browser.trips == []
         assert owner.does(["get", "user_id"]) == [7]
 
-    def test_a_server_that_starts_again_goes_on_with_it(
+    def test_a_restarted_server_continues_the_binding(
         self, mount: Mount, clock: FakeClock, events: list[Event], table: MemoryTable
     ) -> None:
         for store in (lambda: TableStore(table), cookie_store):
             clients = [
                 mount(Sessions(store(), key=KEY, clock=each, device_bound=True, on_event=events.append))
-                # And its clock is a little wrong.
+                # The restarted server's clock is slightly wrong too.
                 for each in (clock, lambda: clock() + timedelta(seconds=20), lambda: clock() - timedelta(seconds=20))
             ]
             owner = Owner(Visitor(clients[0], clock), clock, events)
@@ -192,9 +192,7 @@ class DeviceTests(RegistrationTests, sealed=True):
                 assert owner.does(["get", "user_id"], ["ask", "device_bound"]) == [7, True]
             assert owner.refused == []
 
-    def test_it_works_where_the_application_is_mounted(
-        self, visit: Visit, clock: FakeClock, events: list[Event]
-    ) -> None:
+    def test_binding_works_in_a_mounted_application(self, visit: Visit, clock: FakeClock, events: list[Event]) -> None:
         owner = Owner(visit(device_bound=DeviceBound(path="/bind", exclude=["/static/"])), clock, events)
         send = owner.browser.send
         body = b'{"actions": [["login", 7]]}'

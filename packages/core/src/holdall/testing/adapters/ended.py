@@ -1,4 +1,4 @@
-"""After a request: what it leaves behind, a thread or a task, may hold its session, and can no longer change it."""
+"""Test that code that outlives a request, such as a thread or a task, can no longer change its session."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ _CHANGES: list[Callable[[Any], Any]] = [
 
 
 class EndedTests(AdapterSuite, sealed=True):
-    """A session that is held on to when its request has ended."""
+    """A session that is still referenced after its request has ended."""
 
     @pytest.fixture(params=["/", "/stream"])
     def path(self, request: pytest.FixtureRequest) -> str:
@@ -38,7 +38,7 @@ class EndedTests(AdapterSuite, sealed=True):
         return path
 
     @pytest.mark.parametrize("first", [[], [["get", "n"]], [["put", "m", 1]]], ids=["untouched", "read", "written"])
-    def test_no_change_is_taken(self, visit: Visit, path: str, first: list[list[Any]]) -> None:
+    def test_changes_are_refused(self, visit: Visit, path: str, first: list[list[Any]]) -> None:
         visitor = visit(principal_key="user_id")
         visitor.does(["put", "n", 1])
         visitor.does(*first, ["keep"], path=path)
@@ -50,7 +50,7 @@ class EndedTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["get", "n"], ["ask", "principal"]).results == [1, None]
 
-    def test_what_was_read_can_still_be_read(self, visit: Visit, path: str) -> None:
+    def test_values_that_were_read_stay_readable(self, visit: Visit, path: str) -> None:
         visitor = visit()
         visitor.does(["put", "n", 1])
         visitor.does(["get", "n"], ["keep"], path=path)
@@ -58,10 +58,10 @@ class EndedTests(AdapterSuite, sealed=True):
         assert dict(kept.pop()) == {"n": 1}
 
     @pytest.mark.parametrize("first", [[], [["get", "list"]]], ids=["untouched", "handed out"])
-    def test_what_is_altered_in_place_is_reported(
+    def test_a_mutation_in_place_is_reported(
         self, visit: Visit, path: str, first: list[list[Any]], events: list[Event]
     ) -> None:
-        # A few are compared at each look, so what other tests have left would come first.
+        # A few sessions are compared each time, so those left by other tests would come first.
         late_changes.watched.clear()
         visitor = visit()
         visitor.does(["put", "list", []])
@@ -74,7 +74,7 @@ class EndedTests(AdapterSuite, sealed=True):
         lost = [(event.name, event.reason) for event in events if event.name == "lost_write"]
         assert lost == [("lost_write", "request ended")]
 
-    def test_what_is_left_alone_is_not(self, visit: Visit, path: str, events: list[Event]) -> None:
+    def test_an_unchanged_value_is_not_reported(self, visit: Visit, path: str, events: list[Event]) -> None:
         visitor = visit()
         visitor.does(["put", "list", []])
         visitor.does(["mutate", "list", 1], ["keep"], path=path)

@@ -1,4 +1,4 @@
-"""When something fails: the handler, the backend, the size of the cookie, a value that cannot be stored."""
+"""Test failures: of the handler, the backend, an oversized cookie, a value that cannot be stored."""
 
 from datetime import timedelta
 from typing import Any
@@ -31,12 +31,12 @@ class FailingTable(MemoryTable):
 
 
 def _fail(*args: Any, **options: Any) -> Any:
-    msg = "the table's backend is gone"
+    msg = "the table's backend is down"
     raise StoreError(msg)
 
 
 class FailureTests(AdapterSuite, sealed=True):
-    """Errors: what is saved, what is sent."""
+    """What is saved and sent when there is an error."""
 
     @pytest.fixture
     def failing(self, clock: FakeClock) -> FailingTable:
@@ -57,26 +57,26 @@ class FailureTests(AdapterSuite, sealed=True):
         assert answer.cookies == []
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_a_client_error_is_no_failure(self, visit: Visit) -> None:
+    def test_a_client_error_is_not_a_failure(self, visit: Visit) -> None:
         visitor = visit()
         visitor.does(["put", "n", 1], status=422)
 
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_save_on_error_saves_it(self, visit: Visit) -> None:
+    def test_save_on_error_saves_a_failed_requests_writes(self, visit: Visit) -> None:
         visitor = visit(save_on_error=True)
         visitor.does(["put", "n", 1], status=500)
 
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_what_was_saved_before_stands(self, visit_table: Visit) -> None:
+    def test_changes_saved_before_the_failure_stay_saved(self, visit_table: Visit) -> None:
         visitor = visit_table()
         visitor.does(["put", "n", 1])
         visitor.does(["put", "n", 2], ["save"], ["put", "m", 1], status=500)
 
         assert visitor.does(["all"]).results == [{"n": 2}]
 
-    def test_a_drop_is_carried_out_even_then(self, visit: Visit) -> None:
+    def test_a_failed_request_still_carries_out_a_drop(self, visit: Visit) -> None:
         visitor = visit()
         visitor.does(["put", "n", 1])
 
@@ -86,7 +86,7 @@ class FailureTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"]).results == [{}]
 
     @pytest.mark.parametrize("login", [["login", 7], ["put", "user_id", 7]], ids=["login", "a library's login"])
-    def test_a_login_is_not_carried_out_then_nor_is_what_came_with_it(self, visit: Visit, login: list[Any]) -> None:
+    def test_a_failed_request_saves_neither_a_login_nor_its_writes(self, visit: Visit, login: list[Any]) -> None:
         visitor = visit()
         visitor.does(["put", "n", 1])
 
@@ -95,7 +95,7 @@ class FailureTests(AdapterSuite, sealed=True):
         assert answer.cookies == []
         assert visitor.does(["all"], ["ask", "principal"]).results == [{"n": 1}, None]
 
-    def test_a_renewal_is_carried_out_even_then_without_the_writes(self, visit: Visit) -> None:
+    def test_a_failed_request_carries_out_a_renewal_without_the_writes(self, visit: Visit) -> None:
         visitor = visit()
         visitor.does(["put", "n", 1])
         before = visitor.browser[KEY]
@@ -106,7 +106,7 @@ class FailureTests(AdapterSuite, sealed=True):
         assert visitor.does(["get", "n"]).results == [1]
 
     @pytest.mark.parametrize("then", [["login", 8], ["put", "user_id", 8], ["put", "n", 1]], ids=lambda then: then[0])
-    def test_a_logout_is_carried_out_then_whatever_came_after_it(self, visit: Visit, then: list[Any]) -> None:
+    def test_a_failed_request_carries_out_a_logout_whatever_came_after_it(self, visit: Visit, then: list[Any]) -> None:
         visitor = visit(principal_key="user_id")
         visitor.does(["login", 7], ["put", "cart", 1])
 
@@ -129,7 +129,7 @@ class FailureTests(AdapterSuite, sealed=True):
 
     def test_an_exception_after_a_logout_ends_the_cookie(self, visit: Visit) -> None:
         if not self.answers_failures:
-            pytest.skip("the framework's answer to an exception does not pass through the adapter")
+            pytest.skip("the framework's response to an exception does not pass through the adapter")
         visitor = visit(principal_key="user_id")
         visitor.does(["login", 7])
 
@@ -139,7 +139,7 @@ class FailureTests(AdapterSuite, sealed=True):
         assert answer.expired.value == ""
         assert KEY not in visitor.browser
 
-    def test_a_backend_that_cannot_be_read_is_503(self, visit_failing: Visit, failing: FailingTable) -> None:
+    def test_an_unreadable_backend_is_503(self, visit_failing: Visit, failing: FailingTable) -> None:
         visitor = visit_failing()
         visitor.does(["put", "n", 1])
         failing.failing = frozenset({"read"})
@@ -155,7 +155,7 @@ class FailureTests(AdapterSuite, sealed=True):
         ("verb", "actions"),
         [("insert", ["put", "n", 2]), ("replace", ["put", "n", 2]), ("remove", ["configure", {"drop": True}])],
     )
-    def test_a_backend_that_cannot_be_written_is_503(
+    def test_an_unwritable_backend_is_503(
         self, visit_failing: Visit, failing: FailingTable, verb: str, actions: list[Any]
     ) -> None:
         visitor = visit_failing()
@@ -175,7 +175,7 @@ class FailureTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["get", "n"]).results == [None]
 
-    def test_a_cookie_too_large_is_an_error_and_nothing_is_set(self, visit_cookie: Visit, events: list[Event]) -> None:
+    def test_an_oversized_cookie_is_an_error_and_sets_nothing(self, visit_cookie: Visit, events: list[Event]) -> None:
         visitor = visit_cookie()
         visitor.does(["put", "n", 1])
         events.clear()
@@ -187,7 +187,7 @@ class FailureTests(AdapterSuite, sealed=True):
         assert "cookie_too_large" in [event.name for event in events]
         assert visitor.does(["all"]).results == [{"n": 1}]
 
-    def test_a_session_whose_expiry_cannot_be_moved_is_read_all_the_same(
+    def test_a_session_whose_expiry_cannot_be_moved_is_still_read(
         self, visit_failing: Visit, failing: FailingTable, clock: FakeClock, events: list[Event]
     ) -> None:
         visitor = visit_failing(idle_timeout=100)

@@ -1,4 +1,4 @@
-"""A login changes the ID, requests with the old cookie take nothing away, and a logout ends the session."""
+"""Test that a login changes the ID, late requests undo nothing, and a logout ends the session."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"], ["ask", "principal"]).results == [{"cart": [1], "user_id": 7}, "7"]
         assert len(table.find(owner("7", "", KEY))) == 1
 
-    def test_an_id_planted_before_the_login_is_worth_nothing_after_it(self, visit_table: Visit) -> None:
+    def test_an_id_planted_before_the_login_is_worthless_after_it(self, visit_table: Visit) -> None:
         attacker = visit_table(principal_key="user_id")
         attacker.does(["put", "n", 1])
         victim = attacker.another()
@@ -41,7 +41,9 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert attacker.does(["all"]).results == [{}]
 
     @pytest.mark.parametrize("key", ["member", "customer_id", "logged_in"])
-    def test_a_login_under_an_unknown_key_is_refused_until_it_is_named(self, visit_table: Visit, key: str) -> None:
+    def test_a_login_under_an_unconfigured_key_is_refused_until_it_is_configured(
+        self, visit_table: Visit, key: str
+    ) -> None:
         attacker = visit_table()
         attacker.does(["put", "n", 1])
         planted = attacker.browser[KEY]
@@ -58,7 +60,7 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert named.does(["put", key, 7]).cookie.value != planted
         assert attacker.does(["all"]).results == [{}]
 
-    def test_a_login_under_an_unknown_key_is_taken_beside_one_that_is_known(self, visit_table: Visit) -> None:
+    def test_a_login_under_an_unconfigured_key_is_accepted_with_one_under_a_known_key(self, visit_table: Visit) -> None:
         visitor = visit_table()
 
         assert visitor.does(["put", "logged_in", True], ["put", "username", "ada"], ["ask", "principal"]).results[-1]
@@ -70,7 +72,7 @@ class IdentityTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["all"]).results == [{"cart": [1], "user_id": 7}]
 
-    def test_a_login_carries_over_what_it_is_told_to(self, visit: Visit) -> None:
+    def test_a_login_carries_over_the_keys_in_carry(self, visit: Visit) -> None:
         visitor = visit(carry=["cart"])
         visitor.does(["put", "cart", [1]], ["put", "n", 1])
         visitor.does(["login", 7])
@@ -78,7 +80,7 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"]).results == [{"cart": [1], "user_id": 7}]
 
     @pytest.mark.parametrize("login", [["login", 8], ["put", "user_id", 8]], ids=["login", "another library's login"])
-    def test_another_user_begins_with_nothing_of_the_last(self, visit: Visit, login: list[Any]) -> None:
+    def test_another_user_inherits_nothing(self, visit: Visit, login: list[Any]) -> None:
         visitor = visit()
         visitor.does(["login", 7], ["put", "card", "7's"])
 
@@ -93,14 +95,14 @@ class IdentityTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["ask", "principal"], ["get", "cart"]).results == ["7", [1]]
 
-    def test_the_same_principal_again_keeps_the_id(self, visit_table: Visit) -> None:
+    def test_a_repeated_login_of_the_same_principal_keeps_the_id(self, visit_table: Visit) -> None:
         visitor = visit_table(principal_key="user_id")
         visitor.does(["login", 7])
 
         assert visitor.does(["put", "user_id", 7]).cookies == []
 
     @pytest.mark.parametrize("key", ["_auth_user_id", "_user_id", "user_id"])
-    def test_the_last_login_holds_whichever_library_it_is_by(
+    def test_the_last_login_counts_whichever_library_made_it(
         self, visit_table: Visit, table: MemoryTable, key: str
     ) -> None:
         visitor = visit_table(principal_key="auto")
@@ -116,7 +118,7 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert [each.is_tombstone for each in table.find(owner("7", "", KEY))] == [True]
 
     @pytest.mark.parametrize("key", ["_auth_user_id", "_user_id"])
-    def test_a_logout_by_one_library_is_a_logout_by_all(self, visit: Visit, key: str) -> None:
+    def test_a_logout_in_one_library_is_a_logout_in_all(self, visit: Visit, key: str) -> None:
         visitor = visit(principal_key="auto")
         visitor.does(["put", "_user_id", "7"], ["put", "_auth_user_id", "7"], ["put", "cart", [1]])
         before = visitor.browser[KEY]
@@ -137,7 +139,7 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert answer.expired.value == ""
         assert KEY not in visitor.browser
 
-    def test_logout_deletes_further_cookies_that_the_sessions_name(self, visit: Visit) -> None:
+    def test_logout_deletes_the_additional_cookies_in_the_settings(self, visit: Visit) -> None:
         visitor = visit(principal_key="user_id", delete_at_logout=["remember_token"])
         visitor.does(["login", 7])
         visitor.browser.keep(["remember_token=7; path=/"])
@@ -155,7 +157,7 @@ class IdentityTests(AdapterSuite, sealed=True):
 
         assert len(table) == 0
 
-    def test_what_is_put_after_a_logout_begins_a_new_session(self, visit: Visit) -> None:
+    def test_a_write_after_a_logout_begins_a_new_session(self, visit: Visit) -> None:
         visitor = visit(principal_key="user_id")
         visitor.does(["login", 7], ["put", "cart", [1]])
         before = visitor.browser[KEY]
@@ -169,7 +171,7 @@ class IdentityTests(AdapterSuite, sealed=True):
         "actions",
         [["put", "n", 2], ["clear"], ["configure", {"renew": True}], ["configure", {"drop": True}], ["logout"]],
     )
-    def test_a_late_request_takes_nothing_from_the_login_before_it(
+    def test_a_late_request_does_not_undo_the_login_before_it(
         self, visit_table: Visit, events: list[Event], actions: list[Any]
     ) -> None:
         visitor = visit_table(principal_key="user_id")

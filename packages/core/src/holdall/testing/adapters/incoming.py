@@ -1,4 +1,4 @@
-"""What comes in Cookie headers: ours among others, twice, in pieces, forged."""
+"""Test Cookie headers as they arrive: ours among others, twice, in pieces, forged."""
 
 import pytest
 
@@ -40,7 +40,7 @@ _GOOD = {
     "first of those joined by a comma": [f"{KEY}={{}},a=1; b=2"],
 }
 
-# {} is the visitor's cookie, {evil} another visitor's, in the value of a cookie that is not ours.
+# {} is the visitor's cookie, and {evil} is another visitor's, inside the value of a cookie that is not ours.
 _FOREIGN = {
     "behind a comma": [f"{KEY}={{}}; a=1,{KEY}={{evil}}"],
     "behind a comma, before ours": [f"a=1, {KEY}={{evil}}; {KEY}={{}}"],
@@ -81,7 +81,7 @@ _BAD = {
 
 
 class IncomingCookieTests(AdapterSuite, sealed=True):
-    """A good cookie is found; a bad one is an empty session."""
+    """A good cookie is found; a bad one gives an empty session."""
 
     @pytest.mark.parametrize("headers", _GOOD.values(), ids=_GOOD)
     def test_our_cookie_is_found(self, visitor: Visitor, headers: list[str]) -> None:
@@ -110,7 +110,7 @@ class IncomingCookieTests(AdapterSuite, sealed=True):
         assert [event.name for event in events] == ["rejected"]
 
     @pytest.mark.parametrize("headers", _FOREIGN.values(), ids=_FOREIGN)
-    def test_another_cookies_value_takes_nothing_from_ours(
+    def test_another_cookies_value_does_not_interfere_with_ours(
         self, visitor: Visitor, events: list[Event], headers: list[str]
     ) -> None:
         visitor.does(["put", "n", 1])
@@ -133,7 +133,7 @@ class IncomingCookieTests(AdapterSuite, sealed=True):
         assert visitor.sends(header, actions=[["all"]]).results == [{}]
 
     @pytest.mark.parametrize("number", [5, 15, 16, 17, 100])
-    def test_of_too_many_cookies_none_is_taken_and_one_event_says_so(
+    def test_among_too_many_cookies_none_is_used_and_an_event_reports_it(
         self, visitor: Visitor, events: list[Event], number: int
     ) -> None:
         visitor.does(["put", "n", 1])
@@ -159,7 +159,7 @@ class IncomingCookieTests(AdapterSuite, sealed=True):
         assert answer.cookie.value != planted
         assert visitor.sends(f"{KEY}={planted}", actions=[["all"]]).results == [{}]
 
-    def test_a_cookie_of_another_name_does_not_open(self, visit_cookie: Visit) -> None:
+    def test_a_cookie_with_another_name_does_not_open(self, visit_cookie: Visit) -> None:
         other = visit_cookie(key="_other")
         other.does(["put", "n", 1])
         visitor = visit_cookie()
@@ -168,7 +168,7 @@ class IncomingCookieTests(AdapterSuite, sealed=True):
 
         assert answer.results == [{}]
 
-    def test_two_sessions_in_one_header_are_none(self, visitor: Visitor, events: list[Event]) -> None:
+    def test_two_sessions_in_one_header_are_ambiguous(self, visitor: Visitor, events: list[Event]) -> None:
         visitor.does(["put", "n", 1])
         other = visitor.another()
         other.does(["put", "n", 2])
@@ -181,7 +181,7 @@ class IncomingCookieTests(AdapterSuite, sealed=True):
         assert [event.reason for event in events] == ["duplicate"]
 
     @pytest.mark.parametrize("name", ["__HoSt-shop", "__host-shop", "__HOST-shop"])
-    def test_a_name_that_looks_like_the_prefix_is_not_ours(self, visit: Visit, name: str) -> None:
+    def test_a_name_that_resembles_the_prefix_is_not_ours(self, visit: Visit, name: str) -> None:
         visitor = visit(key="__Host-shop")
         visitor.does(["put", "n", 1], https=True)
 
@@ -189,7 +189,7 @@ class IncomingCookieTests(AdapterSuite, sealed=True):
 
         assert answer.results == [{}]
 
-    def test_an_id_of_another_table_is_unknown(self, visit_table: Visit, visit_store: VisitStore) -> None:
+    def test_an_id_from_another_table_is_unknown(self, visit_table: Visit, visit_store: VisitStore) -> None:
         elsewhere = visit_store(TableStore(MemoryTable()))
         elsewhere.does(["put", "n", 1])
 

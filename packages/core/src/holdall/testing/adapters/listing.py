@@ -1,4 +1,4 @@
-"""A principal's sessions are listed with what their clients said of themselves, and end when they are revoked."""
+"""Test that a principal's sessions are listed with what their clients said about themselves, and end when revoked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +43,7 @@ class ListingTests(AdapterSuite, sealed=True):
         return owned
 
     @pytest.mark.parametrize("user_agent", ["Shopper/1.0 (of no system)", None])
-    def test_a_session_is_listed_with_the_client_that_it_began_with(
+    def test_a_session_is_listed_with_the_client_that_began_it(
         self, owned: Callable[..., Owned], user_agent: str | None
     ) -> None:
         visitor, sessions = owned(user_agent, record_client=True)
@@ -56,7 +56,7 @@ class ListingTests(AdapterSuite, sealed=True):
         assert info.address == "127.0.0.1"
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_no_client_is_recorded_unless_that_is_switched_on(self, owned: Callable[..., Owned]) -> None:
+    def test_no_client_is_recorded_unless_enabled(self, owned: Callable[..., Owned]) -> None:
         visitor, sessions = owned("Shopper/1.0")
         visitor.does(["login", 7])
 

@@ -1,4 +1,4 @@
-"""What an application asks of a login: to be fresh or strong, to be one of few, and to count still."""
+"""Test what an application can require of a login: that it is fresh, strong, one of few, and still valid."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,9 @@ _HOUR = timedelta(hours=1)
 class LoginTests(AdapterSuite, sealed=True):
     """Recorded logins, their limit, and their end from outside."""
 
-    def test_what_needs_a_fresh_login_is_403_until_the_login_is_confirmed(self, visit: Visit, clock: FakeClock) -> None:
+    def test_a_page_that_needs_a_fresh_login_is_403_until_the_login_is_confirmed(
+        self, visit: Visit, clock: FakeClock
+    ) -> None:
         visitor = visit(record_login=True)
         visitor.does(["login", 7])
         before = visitor.browser[KEY]
@@ -27,7 +29,7 @@ class LoginTests(AdapterSuite, sealed=True):
         assert visitor.browser[KEY] != before
         assert visitor.does(["require_fresh", 60], ["ask", "level"], ["all"]).results == [None, 1, {"user_id": 7}]
 
-    def test_another_level_comes_with_another_id(self, visit_table: Visit) -> None:
+    def test_a_change_of_level_renews_the_id(self, visit_table: Visit) -> None:
         visitor = visit_table(record_login=True)
         visitor.does(["login", 7])
         before = visitor.browser[KEY]
@@ -36,7 +38,7 @@ class LoginTests(AdapterSuite, sealed=True):
         assert visitor.browser[KEY] != before
         assert visitor.does(["ask", "level"]).results == [2]
 
-    def test_a_login_beyond_the_limit_is_403_and_nothing_of_it_is_saved(self, visit_table: Visit) -> None:
+    def test_a_login_beyond_the_limit_is_403_and_saves_nothing(self, visit_table: Visit) -> None:
         visitor = visit_table(max_sessions=1, when_full="refuse")
         visitor.does(["login", 7])
         other = visitor.another()
@@ -58,7 +60,7 @@ class LoginTests(AdapterSuite, sealed=True):
         assert visitor.does(["ask", "principal"]).results == [None]
         assert other.does(["ask", "principal"]).results == ["7"]
 
-    def test_a_session_that_began_too_early_is_none(self, visit: Visit, clock: FakeClock) -> None:
+    def test_a_session_that_began_before_valid_since_is_ignored(self, visit: Visit, clock: FakeClock) -> None:
         since: dict[str, datetime] = {}
         visitor = visit(valid_since=since.get)
         visitor.does(["login", 7])
@@ -70,7 +72,7 @@ class LoginTests(AdapterSuite, sealed=True):
         visitor.does(["login", 7])
         assert visitor.does(["ask", "principal"]).results == ["7"]
 
-    def test_where_it_cannot_be_told_whether_a_session_counts_the_answer_is_503(self, visit: Visit) -> None:
+    def test_an_error_in_valid_since_is_503(self, visit: Visit) -> None:
         def fail(principal: str) -> None:
             raise OSError
 
@@ -84,9 +86,7 @@ class LoginTests(AdapterSuite, sealed=True):
         [([], '"cache", "cookies"'), ([["put", "n", 1]], '"cache"')],
         ids=["nothing", "a new session"],
     )
-    def test_a_logout_can_clear_what_the_browser_keeps(
-        self, visit: Visit, after: list[list[object]], kinds: str
-    ) -> None:
+    def test_a_logout_can_clear_the_browsers_data(self, visit: Visit, after: list[list[object]], kinds: str) -> None:
         visitor = visit()
         assert visitor.does(["logout", "cache", "cookies"]).response.all("Clear-Site-Data") == []
         visitor.does(["login", 7])

@@ -15,33 +15,34 @@ _ACTIONS = [["put", "n", 1], ["get", "n"]]
 _RESULTS = [None, 1]
 
 
-# By the class whose mount was tried.
+# The result for each class whose mount was tried.
 _faults: dict[type, str | None] = {}
 
 
 def check_mount(suite: type, mount: Any, sessions: Sessions, *, streams: bool) -> None:
     """
-    Fail with an explanation if the *mount* of a *suite* cannot be tested. It is tried once for each.
+    Fail with an explanation if the *mount* of a *suite* cannot be tested. Each is tried once.
 
     Args:
-        streams: It says that it can send a body piece by piece.
+        streams: The suite declares that the framework can send a body piece by piece.
     """
     if suite not in _faults:
         _faults[suite] = _fault_of(mount, sessions, streams=streams)
     fault = _faults[suite]
     if fault is not None:
-        pytest.fail(f"the mount of {suite.__name__} does not do what the suite asks for. {fault}")
+        pytest.fail(f"the mount of {suite.__name__} does not fulfil the suite's contract. {fault}")
 
 
 def _fault_of(mount: Any, sessions: Sessions, *, streams: bool) -> str | None:
     """Return what is wrong with a *mount*; ``None`` if its application does what a script says."""
     try:
         client = mount(sessions)
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
+    except Exception as error:  # noqa: BLE001  # any exception is shown
         return f"mount(sessions) failed: {error!r}"
     if not callable(client):
         return (
-            f"mount(sessions) gave a {type(client).__name__}, which is no client: return wsgi_client(app), for example."
+            f"mount(sessions) returned a {type(client).__name__}, which is not a client: "
+            "return wsgi_client(app), for example."
         )
     for method, path in (("POST", "/"), ("GET", "/any/path")):
         fault = _fault_at(client, method, path, lambda body: body["results"] == _RESULTS)
@@ -60,10 +61,10 @@ def _fault_at(
     try:
         response = client(Request(method, path, [("Content-Type", "application/json")], body))
     except Exception as error:  # noqa: BLE001  # as above
-        return f"{what}: the client raised {error!r}. A client answers whatever the application does."
+        return f"{what}: the client raised {error!r}. A client must respond whatever the application does."
     if not isinstance(response, Response):
-        return f"{what}: the client gave a {type(response).__name__}, and not a holdall.testing.Response."
-    told = f"the answer is {response.status} with {response.body[:200]!r}"
+        return f"{what}: the client returned a {type(response).__name__} instead of a holdall.testing.Response."
+    told = f"the response is {response.status} with {response.body[:200]!r}"
     if response.error is not None:
         told += f", because the application raised {response.error!r}"
     try:
@@ -71,5 +72,5 @@ def _fault_at(
             return None
     except (ValueError, LookupError, TypeError):
         pass
-    hint = "with what stream(session, script) gives" if path == "/stream" else "with perform(session, script) as JSON"
-    return f"{what}: {told}. Answer every method and path {hint}."
+    result = "the result of stream(session, script)" if path == "/stream" else "perform(session, script) as JSON"
+    return f"{what}: {told}. Respond to every method and path with {result}."

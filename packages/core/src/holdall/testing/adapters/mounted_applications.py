@@ -1,4 +1,4 @@
-"""An application mounted under a path of another: their sessions are independent of each other."""
+"""Test an application mounted under another's path: their sessions are independent of each other."""
 
 import secrets
 from dataclasses import replace
@@ -18,11 +18,11 @@ __all__ = ["MountedTests"]
 
 
 class MountedTests(AdapterSuite, sealed=True):
-    """An application under the path of another, each with sessions of its own."""
+    """An application under another's path, each with its own sessions."""
 
     @pytest.fixture(params=[f"{kind} {key}" for kind in ("cookie", "table") for key in ("_admin", KEY)])
     def neighbour(self, request: pytest.FixtureRequest, mount: Mount, clock: FakeClock) -> Visitor:
-        """Visit a shop, and what is under its path ``/admin``: there the cookie has a path, and its name or another."""
+        """Visit a shop and an application under its path ``/admin``, whose cookie has that path."""
         kind, key = request.param.split()
         if kind == "cookie":
             stores: list[Store] = [cookie_store(), CookieStore(NativeFormat(secrets.token_hex(32)))]
@@ -34,27 +34,27 @@ class MountedTests(AdapterSuite, sealed=True):
         )
         return Visitor(_under("/admin", admin, shop), clock)
 
-    def test_an_application_under_anothers_path_has_data_of_its_own(self, neighbour: Visitor) -> None:
+    def test_a_mounted_application_has_its_own_data(self, neighbour: Visitor) -> None:
         neighbour.does(["put", "n", 1])
         neighbour.does(["put", "m", 2], path="/admin/page")
 
         assert neighbour.does(["all"]).results == [{"n": 1}]
         assert neighbour.does(["all"], path="/admin/").results == [{"m": 2}]
 
-    def test_its_cookie_goes_where_its_path_says(self, neighbour: Visitor) -> None:
+    def test_its_cookie_is_sent_only_to_its_path(self, neighbour: Visitor) -> None:
         answer = neighbour.does(["put", "n", 1], path="/admin/page")
 
         assert answer.cookie.attributes["path"] == "/admin"
         assert neighbour.browser.header("/shop") == ""
 
-    def test_who_is_logged_in_there_is_nobody_elsewhere(self, neighbour: Visitor) -> None:
+    def test_a_login_there_is_not_a_login_elsewhere(self, neighbour: Visitor) -> None:
         neighbour.does(["login", 7])
         neighbour.does(["login", 8], path="/admin/")
 
         assert neighbour.does(["ask", "principal"]).results == ["7"]
         assert neighbour.does(["ask", "principal"], path="/admin/page").results == ["8"]
 
-    def test_the_end_of_its_session_is_not_that_of_the_others(self, neighbour: Visitor) -> None:
+    def test_the_end_of_its_session_leaves_the_others_alone(self, neighbour: Visitor) -> None:
         neighbour.does(["put", "n", 1])
         neighbour.does(["put", "m", 2], path="/admin/")
         before = {kept.place for kept in neighbour.browser.jar}
@@ -67,7 +67,7 @@ class MountedTests(AdapterSuite, sealed=True):
 
 
 def _under(path: str, mounted: Client, rest: Client) -> Client:
-    """Return a client of what has *mounted* under *path*, and the *rest* everywhere else."""
+    """Return a client that sends requests under *path* to *mounted*, and all others to *rest*."""
 
     def send(request: Request) -> Response:
         if f"{request.where}/".startswith(f"{path}/"):

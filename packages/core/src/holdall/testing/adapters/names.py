@@ -1,4 +1,4 @@
-"""A cookie that had another name before: its visitors stay logged in."""
+"""Test that visitors stay logged in when the cookie is renamed."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ _OVER = "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
 class OldNameTests(AdapterSuite, sealed=True):
-    """What came under an old name is read, and moves to the present one."""
+    """A session under an old name is read, and moves to the present one."""
 
     @pytest.fixture
     def before(self, visit: Visit) -> Visitor:
@@ -28,7 +28,7 @@ class OldNameTests(AdapterSuite, sealed=True):
 
     @pytest.fixture
     def after(self, visit: Visit, before: Visitor, clock: FakeClock) -> Visitor:
-        """Let the same one come, with the same browser, now that the cookie has its present name."""
+        """Return the same visitor, with the same browser, now that the cookie has its present name."""
         application = visit(old_keys=["_older", _OLD], principal_key="user_id")
         return Visitor(application.client, clock, before.browser)
 
@@ -47,9 +47,7 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert [kept.name for kept in after.browser.jar] == [KEY]
         assert after.does(["all"]).results == [{"n": 1, "m": 2}]
 
-    def test_a_visitor_who_only_reads_gets_the_present_name_when_the_idle_limit_is_moved(
-        self, after: Visitor, clock: FakeClock
-    ) -> None:
+    def test_moving_the_idle_limit_sets_the_present_name(self, after: Visitor, clock: FakeClock) -> None:
         clock.advance(timedelta(days=1))
 
         after.does(["get", "n"])
@@ -57,13 +55,13 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert [kept.name for kept in after.browser.jar] == [KEY]
         assert after.does(["all"]).results == [{"n": 1}]
 
-    def test_a_login_moves_it(self, after: Visitor) -> None:
+    def test_a_login_moves_the_session(self, after: Visitor) -> None:
         answer = after.does(["login", 7])
 
         assert (answer.cookie.key, len(after.browser.jar)) == (KEY, 1)
         assert after.does(["all"]).results == [{"n": 1, "user_id": 7}]
 
-    def test_what_is_dropped_leaves_no_cookie(self, after: Visitor) -> None:
+    def test_a_drop_leaves_no_cookie(self, after: Visitor) -> None:
         held = {kept.place for kept in after.browser.jar}
 
         after.does(["configure", {"drop": True}])
@@ -71,7 +69,7 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert held.isdisjoint(kept.place for kept in after.browser.jar)
         assert after.does(["all"]).results == [{}]
 
-    def test_a_session_under_the_present_name_outranks_it(self, after: Visitor) -> None:
+    def test_a_session_under_the_present_name_outranks_one_under_an_old_name(self, after: Visitor) -> None:
         other = after.another()
         other.does(["put", "n", 2])
         after.browser.keep([f"{KEY}={other.browser[KEY]}; path=/"])
@@ -82,7 +80,7 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert held.isdisjoint(kept.place for kept in after.browser.jar)
         assert after.does(["all"]).results == [{}]
 
-    def test_a_bad_cookie_under_the_present_name_does_not_hide_it(self, after: Visitor) -> None:
+    def test_a_bad_cookie_under_the_present_name_does_not_hide_the_old_one(self, after: Visitor) -> None:
         after.browser.keep([f"{KEY}=tossed; path=/"])
 
         assert after.does(["all"]).results == [{"n": 1}]
@@ -100,7 +98,7 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert answer.cookies == []
         assert after.does(["all"]).results == [{"n": 1, "user_id": 7}]
 
-    def test_a_cookie_opens_under_its_own_name_alone(self, visit_cookie: Visit) -> None:
+    def test_a_cookie_opens_only_under_its_own_name(self, visit_cookie: Visit) -> None:
         before, after = visit_cookie(key=_OLD), visit_cookie(old_keys=[_OLD])
         before.does(["put", "n", 1])
         after.does(["put", "n", 2])
@@ -120,7 +118,7 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert [kept.name for kept in after.browser.jar] == ["__Host-shop"]
         assert after.does(["all"], path="/shop/", https=True).results == [{"n": 1, "m": 2}]
 
-    def test_from_a_set_time_on_old_names_are_not_read(self, visit: Visit, before: Visitor, clock: FakeClock) -> None:
+    def test_old_names_are_not_read_after_read_old_until(self, visit: Visit, before: Visitor, clock: FakeClock) -> None:
         end = clock() + timedelta(days=1)
         after = Visitor(visit(old_keys=[_OLD], read_old_until=end).client, clock, before.browser)
         assert after.does(["all"]).results == [{"n": 1}]
@@ -130,7 +128,7 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert after.does(["all"]).results == [{}]
 
 
-# What the cookie had before, what it has now, and what its old options say then.
+# The cookie's options before and now, and the old options as the settings then name them.
 _PLACES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"domain": "shop.example"}, {}, {"domain": "shop.example"}),
     ({}, {"domain": "shop.example"}, {"domain": None}),
@@ -144,12 +142,12 @@ class OldPlaceTests(AdapterSuite, sealed=True):
     """
     A cookie that had another domain, path or partition before, under the same name.
 
-    A request may bring two of them, and a response expires one and sets the other: an adapter that keeps a response's
-    cookies by their names alone loses one of the lines.
+    A request may send both, and a response expires one and sets the other: an adapter that stores a response's cookies
+    by name alone loses one of the lines.
     """
 
     @pytest.mark.parametrize(("before", "now", "old"), _PLACES)
-    def test_who_has_two_cookies_can_log_in_and_out(
+    def test_a_visitor_with_two_cookies_can_log_in_and_out(
         self, visit: Visit, clock: FakeClock, before: dict[str, Any], now: dict[str, Any], old: dict[str, Any]
     ) -> None:
         first = visit(principal_key="user_id", **before)
@@ -176,6 +174,6 @@ class OldPlaceTests(AdapterSuite, sealed=True):
 
 
 def _line(kept: KeptCookie) -> str:
-    """Return the Set-Cookie header that gives a browser the cookie *kept* by another."""
+    """Return the Set-Cookie header that gives the cookie *kept* by one browser to another."""
     domain = "" if kept.host_only else f"; domain={kept.domain}"
     return f"{kept.name}={kept.value}; path={kept.path}{domain}; secure" + ("; partitioned" if kept.partitioned else "")

@@ -1,4 +1,4 @@
-"""What requests do to a session, and what the responses say of it."""
+"""Test what requests do to a session, and what the responses say about it."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ class RequestTests(AdapterSuite, sealed=True):
             assert "cookie" not in answer.vary
             assert answer.cache_control == []
 
-    def test_a_session_that_was_only_read_sends_vary_alone(self, visitor: Visitor) -> None:
+    def test_a_session_that_was_only_read_sends_only_vary(self, visitor: Visitor) -> None:
         visitor.does(["put", "cart", [7]])
 
         answer = visitor.does(["get", "cart"])
@@ -35,7 +35,7 @@ class RequestTests(AdapterSuite, sealed=True):
         assert answer.vary.count("cookie") == 1
         assert answer.cache_control == []
 
-    def test_what_was_put_is_there_in_the_next_request(self, visitor: Visitor) -> None:
+    def test_a_value_is_there_in_the_next_request(self, visitor: Visitor) -> None:
         data = {"id": 7, "name": "Zoë", "cart": [{"sku": "a", "count": 2}], "none": None, "price": 1.5, "yes": True}
         visitor.does(*(["put", key, value] for key, value in data.items()))
 
@@ -49,7 +49,7 @@ class RequestTests(AdapterSuite, sealed=True):
         assert answer.cache_control == ["no-store"]
         assert "cookie" in answer.vary
 
-    def test_a_second_write_sends_a_sealed_cookie_again(self, visit_cookie: Visit) -> None:
+    def test_a_second_write_sends_an_encrypted_cookie_again(self, visit_cookie: Visit) -> None:
         visitor = visit_cookie()
         first = visitor.does(["put", "n", 1])
 
@@ -168,7 +168,7 @@ class RequestTests(AdapterSuite, sealed=True):
             ([_IGNORE, {"path": "/"}], "ignored"),
         ],
     )
-    def test_renew_outranks_drop_outranks_ignore_and_the_last_call_stands(
+    def test_renew_outranks_drop_outranks_ignore_and_the_last_call_counts(
         self, visit_table: Visit, calls: list[dict[str, Any]], outcome: str
     ) -> None:
         visitor = visit_table()
@@ -194,25 +194,25 @@ class RequestTests(AdapterSuite, sealed=True):
                 assert data == [2]
 
     @pytest.mark.parametrize(("key", "text"), [(7, "7"), (None, "null"), (True, "true"), (0.5, "0.5")])
-    def test_a_key_that_is_no_text_is_the_same_as_its_text(self, visitor: Visitor, key: Any, text: str) -> None:
+    def test_a_key_that_is_not_text_is_converted_to_text(self, visitor: Visitor, key: Any, text: str) -> None:
         answer = visitor.does(["put", key, 1], ["get", text])
 
         assert answer.results == [None, 1]
         assert visitor.does(["get", key], ["get", text]).results == [1, 1]
 
-    def test_a_key_that_has_no_text_is_refused(self, visitor: Visitor) -> None:
+    def test_a_key_without_a_text_form_is_refused(self, visitor: Visitor) -> None:
         answer = visitor.does(["put", ["a"], 1])
 
         assert answer.status == 500
         assert answer.cookies == []
 
-    def test_the_applications_own_cache_control_stands(self, visitor: Visitor) -> None:
+    def test_the_applications_own_cache_control_stays(self, visitor: Visitor) -> None:
         answer = visitor.does(["put", "n", 1], headers={"Cache-Control": "private, max-age=60"})
 
         assert sorted(answer.cache_control) == ["max-age=60", "private"]
 
     @pytest.mark.parametrize("own", ["Accept", "Accept, Cookie", "cookie", "Accept-Encoding,ACCEPT"])
-    def test_the_applications_own_vary_is_added_to(self, visitor: Visitor, own: str) -> None:
+    def test_vary_is_added_to_the_applications_own(self, visitor: Visitor, own: str) -> None:
         answer = visitor.does(["get", "n"], headers={"Vary": own})
 
         assert sorted(answer.vary) == sorted({*own.lower().replace(" ", "").split(","), "cookie"})
@@ -237,7 +237,7 @@ class RequestTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["all"]).results == [{}]
 
-    def test_a_session_in_use_ends_too(self, visit: Visit, clock: FakeClock) -> None:
+    def test_a_session_in_use_ends_at_the_absolute_timeout(self, visit: Visit, clock: FakeClock) -> None:
         visitor = visit(idle_timeout=timedelta(hours=10), absolute_timeout=timedelta(hours=24))
         visitor.does(["put", "n", 1])
         seen = []
@@ -255,7 +255,7 @@ class RequestTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"]).results == [{"n": 1}]
         assert other.does(["all"]).results == [{"n": 2}]
 
-    def test_nothing_is_kept_of_anonymous_requests(self, visit_table: Visit, table: MemoryTable) -> None:
+    def test_anonymous_requests_leave_no_row(self, visit_table: Visit, table: MemoryTable) -> None:
         visitor = visit_table(principal_key="user_id")
         for n in range(10):
             visitor.does(["get", "n"])

@@ -1,4 +1,4 @@
-"""Every kind of response carries what the session says: redirects, empty ones, those to other methods than POST."""
+"""Test that every kind of response carries the cookie: redirects, empty responses, methods other than POST."""
 
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -19,18 +19,18 @@ __all__ = ["ResponseTests"]
 
 
 class ResponseTests(AdapterSuite, sealed=True):
-    """Statuses, methods, and bodies that break."""
+    """Statuses, methods, and bodies that fail."""
 
     @pytest.mark.parametrize("status", [201, 204, 301, 302, 303, 304, 307, 404])
     def test_every_status_carries_the_cookie(self, visitor: Visitor, status: int) -> None:
-        # A login and a redirect are the most common of all responses that set a cookie.
+        # Most responses that set a cookie are redirects after a login.
         answer = visitor.does(["login", 7], status=status, headers={"Location": "/"})
 
         assert (answer.status, answer.cookie.key) == (status, KEY)
         assert visitor.does(["ask", "principal"]).results == ["7"]
 
     @pytest.mark.parametrize("status", [204, 303, 304])
-    def test_every_status_carries_the_end_of_the_cookie(self, visitor: Visitor, status: int) -> None:
+    def test_every_status_carries_the_expired_cookie(self, visitor: Visitor, status: int) -> None:
         visitor.does(["login", 7])
 
         answer = visitor.does(["logout"], status=status, headers={"Location": "/"})
@@ -45,7 +45,7 @@ class ResponseTests(AdapterSuite, sealed=True):
         assert (answer.status, answer.cookie.key) == (200, KEY)
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_a_body_that_breaks_is_a_failure_and_nothing_of_it_is_saved(self, visit_table: Visit) -> None:
+    def test_a_failing_body_is_a_failure_and_saves_nothing(self, visit_table: Visit) -> None:
         self._needs_streams()
         visitor = visit_table()
         visitor.does(["put", "n", 1])
@@ -54,7 +54,7 @@ class ResponseTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_a_logout_in_a_body_that_breaks_is_carried_out(self, visit_table: Visit) -> None:
+    def test_a_logout_in_a_failing_body_is_carried_out(self, visit_table: Visit) -> None:
         self._needs_streams()
         visitor = visit_table()
         visitor.does(["put", "n", 1])
@@ -63,7 +63,7 @@ class ResponseTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["all"]).results == [{}]
 
-    def test_a_body_that_breaks_while_its_session_cannot_be_ended_has_failed_all_the_same(
+    def test_a_failing_body_whose_drop_cannot_be_written_leaves_the_session(
         self, visit_store: VisitStore, clock: FakeClock
     ) -> None:
         self._needs_streams()
@@ -77,7 +77,7 @@ class ResponseTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_what_was_saved_before_the_body_broke_stands(self, visit_table: Visit) -> None:
+    def test_changes_saved_before_the_body_failed_stay_saved(self, visit_table: Visit) -> None:
         self._needs_streams()
         visitor = visit_table()
         visitor.does(["put", "n", 1])
@@ -91,7 +91,7 @@ class ResponseTests(AdapterSuite, sealed=True):
     ) -> None:
         self._needs_streams()
         if not self.in_process:
-            pytest.skip("the client of mount is not one of holdall.testing, which see the end of a body")
+            pytest.skip("the client of mount is not one of holdall.testing's, which report the end of a body")
         visitor = visit_table()
         visitor.does(["put", "n", 1])
         elsewhere = Sessions(TableStore(table), key=KEY, clock=clock)
@@ -104,7 +104,7 @@ class ResponseTests(AdapterSuite, sealed=True):
 
     @pytest.fixture
     def ends(self) -> Iterator[list[Any]]:
-        """Collect what is seen at the end of each body."""
+        """Collect the state seen at the end of each body."""
         yield []
         clients.at_the_end = None
 
@@ -116,6 +116,6 @@ class ResponseTests(AdapterSuite, sealed=True):
 def _breaks(visitor: Visitor, later: list[list[Any]]) -> None:
     try:
         visitor.does(["get", "n"], path="/stream", later=later, breaks=True)
-    except (OSError, HTTPException):  # pragma: no cover  # only behind a server, as aiohttp by nox -s frameworks
-        # The connection is closed in the middle, which a client by HTTP notices.
+    except (OSError, HTTPException):  # pragma: no cover  # only behind a server: aiohttp in nox -s frameworks
+        # The connection is closed in the middle, which an HTTP client notices.
         return

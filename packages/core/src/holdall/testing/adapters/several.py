@@ -1,4 +1,4 @@
-"""Several sessions in one application: they are independent of each other."""
+"""Test several sessions in one application: they are independent of each other."""
 
 import secrets
 from datetime import timedelta
@@ -20,7 +20,7 @@ __all__ = ["SeveralTests"]
 CART = "_cart"
 OTHER_SECRET = secrets.token_hex(32)
 
-#: Where the main session and the other one are kept. In these two each is once in a cookie and once in a table.
+#: Where the main session and the other one are kept. With these two, each is once in a cookie and once in a table.
 KINDS = ["cookie, table", "table, cookie"]
 
 
@@ -38,7 +38,7 @@ class Both(NamedTuple):
 
 
 class VisitBoth(Protocol):
-    """Makes a visitor of an application that keeps two sessions, with options of the main one and of the other."""
+    """Creates a visitor of an application that keeps two sessions, with options for the main one and for the other."""
 
     def __call__(self, options: dict[str, Any] | None = None, **cart: Any) -> Visitor: ...
 
@@ -53,7 +53,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
     @pytest.fixture
     def stores(self, request: pytest.FixtureRequest, clock: FakeClock) -> Both:
-        """Return where they are kept, a parameter of the test: ``"cookie, table"``, the main one first."""
+        """Return where the sessions are kept, as a parameter of the test: ``"cookie, table"``, the main one first."""
         kinds = request.param.split(", ")
         tables = {
             key: FailingTable(clock=clock) for key, kind in zip((KEY, CART), kinds, strict=True) if kind == "table"
@@ -70,24 +70,24 @@ class SeveralTests(AdapterSuite, sealed=True):
 
         return visit_both
 
-    # What has nothing to do with another.
+    # Independence.
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
-    def test_each_has_data_of_its_own(self, visit_both: VisitBoth) -> None:
+    def test_each_session_has_its_own_data(self, visit_both: VisitBoth) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 2), in_cart("put", "m", 3))
 
         assert visitor.does(["all"], in_cart("all")).results == [{"n": 1}, {"n": 2, "m": 3}]
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
-    def test_each_sets_its_own_cookie_alone(self, visit_both: VisitBoth) -> None:
+    def test_each_session_sets_only_its_own_cookie(self, visit_both: VisitBoth) -> None:
         visitor = visit_both()
 
         assert visitor.does(in_cart("put", "n", 1)).cookie.key == CART
         assert visitor.does(["put", "n", 1], in_cart("get", "n")).cookie.key == KEY
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
-    def test_caches_are_told_once(self, visit_both: VisitBoth) -> None:
+    def test_cache_headers_are_added_once(self, visit_both: VisitBoth) -> None:
         answer = visit_both().does(["put", "n", 1], in_cart("put", "n", 2))
 
         assert sorted(line.name for line in answer.cookies) == [CART, KEY]
@@ -95,14 +95,14 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert answer.cache_control == ["no-store"]
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
-    def test_caches_are_told_of_one_that_was_only_read(self, visit_both: VisitBoth) -> None:
+    def test_cache_headers_are_added_for_a_session_that_was_only_read(self, visit_both: VisitBoth) -> None:
         answer = visit_both().does(in_cart("get", "n"))
 
         assert answer.vary == ["cookie"]
         assert answer.cookies == []
 
     @pytest.mark.parametrize("stores", ["cookie, cookie", "table, cookie"], indirect=True)
-    def test_one_that_is_asked_for_and_not_looked_into_was_not_used(
+    def test_a_session_that_is_fetched_but_not_read_does_not_count_as_used(
         self, visit_both: VisitBoth, clock: FakeClock
     ) -> None:
         visitor = visit_both()
@@ -113,7 +113,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(in_cart("get", "n")).cookie.key == CART
 
     @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
-    def test_one_that_is_not_asked_for_is_not_read(self, visit_both: VisitBoth, stores: Both) -> None:
+    def test_a_session_that_is_not_fetched_is_not_read(self, visit_both: VisitBoth, stores: Both) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 1))
         stores.tables[CART].failing = frozenset({"read"})
@@ -121,14 +121,14 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["get", "n"]).results == [1]
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
-    def test_one_that_is_asked_for_twice_is_the_same(self, visit_both: VisitBoth) -> None:
+    def test_a_session_that_is_fetched_twice_is_the_same_object(self, visit_both: VisitBoth) -> None:
         answer = visit_both().does(in_cart("put", "list", []), in_cart("mutate", "list", 1), in_cart("all"))
 
         assert answer.results[-1] == {"list": [1]}
         assert answer.cookie.key == CART
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
-    def test_a_login_is_in_one_and_renews_no_other(self, visit_both: VisitBoth) -> None:
+    def test_a_login_in_one_session_does_not_renew_the_other(self, visit_both: VisitBoth) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 2))
 
@@ -139,7 +139,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
     @pytest.mark.parametrize("end", [["logout"], ["configure", {"drop": True}]], ids=["logout", "drop"])
-    def test_the_end_of_one_is_not_that_of_another(self, visit_both: VisitBoth, end: list[Any]) -> None:
+    def test_the_end_of_one_session_leaves_the_other_alone(self, visit_both: VisitBoth, end: list[Any]) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 2))
 
@@ -151,7 +151,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"], in_cart("all")).results == [{}, {"n": 3}]
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
-    def test_each_has_its_own_limits(self, visit_both: VisitBoth, clock: FakeClock) -> None:
+    def test_each_session_has_its_own_timeouts(self, visit_both: VisitBoth, clock: FakeClock) -> None:
         visitor = visit_both(idle_timeout=60)
         visitor.does(["put", "n", 1], in_cart("put", "n", 2))
         clock.advance(timedelta(minutes=2))
@@ -159,7 +159,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["get", "n"], in_cart("get", "n")).results == [1, None]
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
-    def test_each_has_its_own_attributes(self, visit_both: VisitBoth) -> None:
+    def test_each_session_has_its_own_cookie_attributes(self, visit_both: VisitBoth) -> None:
         visitor = visit_both({"max_age": 60}, path="/cart")
 
         answer = visitor.does(
@@ -173,7 +173,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(in_cart("get", "n"), path="/cart/n").results == [2]
 
     @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
-    def test_each_is_listed_and_ended_by_its_own_principal(self, visit_both: VisitBoth, stores: Both) -> None:
+    def test_each_session_is_listed_and_ended_by_its_own_principal(self, visit_both: VisitBoth, stores: Both) -> None:
         visitor = visit_both(record_client=True)
         visitor.does(["login", 7], in_cart("login", 7))
         cart = Sessions(stores.cart, key=CART, principal_key="user_id")
@@ -184,7 +184,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["ask", "principal"], in_cart("ask", "principal")).results == ["7", None]
 
     @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
-    def test_one_in_a_table_saves_and_counts_at_once(self, visit_both: VisitBoth) -> None:
+    def test_a_session_in_a_table_saves_and_counts_at_once(self, visit_both: VisitBoth) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 1))
 
@@ -192,7 +192,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["all"], in_cart("all")).results == [{"n": 1}, {"n": 2, "hits": 1}]
 
-    # When something fails.
+    # Failures.
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
     @pytest.mark.parametrize("failure", [{"status": 500}, {"fails": True}], ids=str)
@@ -204,7 +204,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["get", "n"], in_cart("get", "n")).results == [1, 1]
 
     @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
-    def test_one_that_cannot_be_read_is_503(self, visit_both: VisitBoth, stores: Both) -> None:
+    def test_an_unreadable_session_is_503(self, visit_both: VisitBoth, stores: Both) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 1))
         stores.tables[CART].failing = frozenset({"read"})
@@ -218,7 +218,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         indirect=["stores"],
         ids=lambda each: each,
     )
-    def test_when_one_cannot_be_written_no_plain_write_of_the_other_is_saved(
+    def test_if_one_session_cannot_be_written_no_plain_write_of_the_other_is_saved(
         self, visit_both: VisitBoth, stores: Both, broken: str
     ) -> None:
         visitor = visit_both()
@@ -235,7 +235,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
     @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
     @pytest.mark.parametrize("asked", [[], ["put", "n", 3]], ids=["logout", "logout and a message"])
-    def test_when_one_cannot_be_written_the_other_still_ends(
+    def test_if_one_session_cannot_be_written_the_other_still_ends(
         self, visit_both: VisitBoth, stores: Both, asked: list[Any]
     ) -> None:
         visitor = visit_both()
@@ -250,7 +250,9 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["ask", "principal"]).results == [None]
 
     @pytest.mark.parametrize("stores", ["table, cookie", "table, table"], indirect=True)
-    def test_when_the_main_one_cannot_be_written_another_still_ends(self, visit_both: VisitBoth, stores: Both) -> None:
+    def test_if_the_main_session_cannot_be_written_the_other_still_ends(
+        self, visit_both: VisitBoth, stores: Both
+    ) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("login", 7))
         stores.tables[KEY].failing = frozenset({"replace"})
@@ -262,7 +264,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(in_cart("ask", "principal")).results == [None]
 
     @pytest.mark.parametrize("stores", ["table, table"], indirect=True)
-    def test_a_login_that_was_saved_before_another_failed_reaches_the_browser(
+    def test_a_login_saved_before_the_other_failed_reaches_the_browser(
         self, visit_both: VisitBoth, stores: Both
     ) -> None:
         visitor = visit_both()
@@ -273,7 +275,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["ask", "principal"], ["get", "n"]).results == ["7", 1]
 
     @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
-    def test_a_lost_write_of_one_is_an_error_for_the_other_too(self, visit_both: VisitBoth) -> None:
+    def test_a_lost_write_of_one_session_is_an_error_for_the_other_too(self, visit_both: VisitBoth) -> None:
         visitor = visit_both(on_lost_write="raise")
         visitor.does(["put", "n", 1], in_cart("put", "n", 1))
         late = [f"{key}={visitor.browser[key]}" for key in (KEY, CART)]
@@ -285,7 +287,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert answer.cookies == []
 
     @pytest.mark.parametrize("stores", ["cookie, cookie"], indirect=True)
-    def test_a_cookie_too_large_is_an_error_and_no_other_is_set(self, visit_both: VisitBoth) -> None:
+    def test_an_oversized_cookie_is_an_error_and_sets_no_other(self, visit_both: VisitBoth) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 1))
 
@@ -296,7 +298,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"], in_cart("all")).results == [{"n": 1}, {"n": 1}]
 
     @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
-    def test_an_exception_after_a_logout_ends_the_row_of_that_one(self, visit_both: VisitBoth, stores: Both) -> None:
+    def test_an_exception_after_a_logout_ends_that_sessions_row(self, visit_both: VisitBoth, stores: Both) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("login", 7))
         assert len(stores.tables[CART].find(owner("7", "", CART))) == 1
@@ -315,7 +317,7 @@ class SeveralTests(AdapterSuite, sealed=True):
     @pytest.mark.usefixtures("_streams_several")
     @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
     @pytest.mark.parametrize("first", [[], [["also", CART, "get", "n"]]], ids=["not asked for", "read"])
-    def test_a_row_of_either_takes_changes_until_the_body_ends(
+    def test_a_session_in_a_row_takes_changes_until_the_body_ends(
         self, visit_both: VisitBoth, first: list[list[Any]]
     ) -> None:
         visitor = visit_both()
@@ -330,7 +332,7 @@ class SeveralTests(AdapterSuite, sealed=True):
     @pytest.mark.usefixtures("_streams_several")
     @pytest.mark.parametrize("stores", ["cookie, cookie", "table, cookie"], indirect=True)
     @pytest.mark.parametrize("first", [[], [["also", CART, "get", "n"]]], ids=["not asked for", "read"])
-    def test_a_cookie_takes_no_change_any_more(self, visit_both: VisitBoth, first: list[list[Any]]) -> None:
+    def test_a_session_in_a_cookie_takes_no_more_changes(self, visit_both: VisitBoth, first: list[list[Any]]) -> None:
         visitor = visit_both()
         visitor.does(in_cart("put", "n", 1))
 
@@ -340,7 +342,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
     @pytest.mark.usefixtures("_streams_several")
     @pytest.mark.parametrize("stores", ["table, table"], indirect=True)
-    def test_both_are_saved_when_the_body_ends(self, visit_both: VisitBoth) -> None:
+    def test_both_sessions_are_saved_when_the_body_ends(self, visit_both: VisitBoth) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 1))
 

@@ -1,4 +1,4 @@
-"""Changes after the response has started: a row can take them, a cookie cannot."""
+"""Test changes after the response has started: a row accepts them, a cookie does not."""
 
 from typing import Any
 
@@ -11,27 +11,27 @@ __all__ = ["StreamingTests"]
 
 
 class StreamingTests(AdapterSuite, sealed=True):
-    """A body that is sent piece by piece, while the handler goes on."""
+    """A body that is sent piece by piece while the handler continues."""
 
     @pytest.fixture(autouse=True)
     def _streams(self, request: pytest.FixtureRequest) -> None:
         if request.function.__name__ in vars(StreamingTests) and not self.streams:
             pytest.skip("the framework does not stream")
 
-    def test_what_was_put_before_the_response_is_saved(self, visitor: Visitor) -> None:
+    def test_a_write_before_the_response_is_saved(self, visitor: Visitor) -> None:
         answer = _streams(visitor, ["put", "n", 1])
 
         assert answer.cookie.key == KEY
         assert visitor.does(["get", "n"]).results == [1]
 
-    def test_reading_goes_on(self, visitor: Visitor) -> None:
+    def test_reading_continues_in_the_body(self, visitor: Visitor) -> None:
         visitor.does(["put", "n", 1])
 
         answer = _streams(visitor, ["get", "n"], later=[["get", "n"]])
 
         assert answer.later == {"results": [1]}
 
-    def test_what_reads_the_session_in_its_body_alone_sends_vary_too(self, visitor: Visitor) -> None:
+    def test_a_session_read_only_in_the_body_sends_vary_too(self, visitor: Visitor) -> None:
         visitor.does(["put", "n", 1])
 
         answer = _streams(visitor, later=[["get", "n"]])
@@ -45,7 +45,7 @@ class StreamingTests(AdapterSuite, sealed=True):
         "change",
         [["put", "n", 3], ["delete", "n"], ["clear"], ["configure", {"renew": True}], ["configure", {"drop": True}]],
     )
-    def test_a_cookie_can_take_no_change_any_more(
+    def test_a_cookie_takes_no_more_changes(
         self, visit_cookie: Visit, first: list[list[Any]], change: list[Any]
     ) -> None:
         visitor = visit_cookie()
@@ -66,7 +66,7 @@ class StreamingTests(AdapterSuite, sealed=True):
         assert answer.later == {"results": [None]}
         assert visitor.does(["get", "n"]).results == [3]
 
-    def test_what_was_saved_while_the_body_goes_is_there_whatever_comes_after(self, visit_table: Visit) -> None:
+    def test_changes_saved_during_the_body_stay_saved_whatever_follows(self, visit_table: Visit) -> None:
         visitor = visit_table()
         visitor.does(["put", "n", 1], ["put", "list", []])
 
@@ -74,7 +74,7 @@ class StreamingTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["all"]).results == [{"n": 2, "list": [1]}]
 
-    def test_a_cookie_can_save_nothing_any_more(self, visit_cookie: Visit) -> None:
+    def test_a_cookie_cannot_be_saved_any_more(self, visit_cookie: Visit) -> None:
         visitor = visit_cookie()
         visitor.does(["put", "list", []])
 
@@ -91,7 +91,7 @@ class StreamingTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"]).results == [{}]
 
     @pytest.mark.parametrize("change", [["configure", {"renew": True}], ["login", 7], ["put", "user_id", 7]])
-    def test_who_is_logged_in_cannot_change_any_more(self, visit_table: Visit, change: list[Any]) -> None:
+    def test_a_login_is_refused_in_the_body(self, visit_table: Visit, change: list[Any]) -> None:
         visitor = visit_table(principal_key="user_id")
         visitor.does(["put", "n", 1])
 
@@ -100,7 +100,7 @@ class StreamingTests(AdapterSuite, sealed=True):
         assert answer.later == {"error": "ResponseStartedError"}
 
     @pytest.mark.parametrize("first", [[], [["get", "n"]]], ids=["untouched", "read"])
-    def test_a_new_session_cannot_begin_any_more(self, visit: Visit, first: list[list[Any]]) -> None:
+    def test_a_new_session_cannot_begin_in_the_body(self, visit: Visit, first: list[list[Any]]) -> None:
         answer = _streams(visit(), *first, later=[["put", "n", 1]])
 
         assert answer.later == {"error": "ResponseStartedError"}

@@ -1,4 +1,4 @@
-"""What the tests of an adapter share: stores, and a visitor of the application that a third party mounts."""
+"""The fixtures that an adapter's tests share: stores, and a visitor of the application that a third party mounts."""
 
 import secrets
 from collections.abc import Sequence
@@ -43,12 +43,12 @@ class Visit(Protocol):
 
 
 def cookie_store() -> CookieStore:
-    """Return a cookie store whose secret no application has."""
+    """Return a cookie store with a secret that no application uses."""
     return CookieStore(NativeFormat(SECRET))
 
 
 class AdapterSuite(Suite):
-    """Fixtures of the adapters' tests; capabilities are declared here."""
+    """Fixtures of the adapters' tests; subclasses declare capabilities here."""
 
     streams = True
     answers_failures = True
@@ -73,7 +73,7 @@ class AdapterSuite(Suite):
 
     @pytest.fixture
     def visit_store(self, mount: Mount, clock: FakeClock, events: list[Event]) -> VisitStore:
-        """Make a visitor of an application that keeps its sessions in a store."""
+        """Return a function that makes a visitor of an application that keeps its sessions in a store."""
 
         def visit_store(store: Store, *, key: str = KEY, **options: Any) -> Visitor:
             return Visitor(mount(Sessions(store, key=key, clock=clock, on_event=events.append, **options)), clock)
@@ -86,12 +86,12 @@ class AdapterSuite(Suite):
 
     @pytest.fixture
     def visit_cookie(self, visit_store: VisitStore) -> Visit:
-        """Make a visitor whose session is in the cookie."""
+        """Return a function that makes a visitor whose session is in the cookie."""
         return lambda **options: visit_store(cookie_store(), **options)
 
     @pytest.fixture
     def visit_table(self, visit_store: VisitStore, table: MemoryTable) -> Visit:
-        """Make a visitor whose session is in ``table``."""
+        """Return a function that makes a visitor whose session is in ``table``."""
         return lambda **options: visit_store(TableStore(table), **options)
 
     @pytest.fixture(params=["cookie", "table"])

@@ -1,4 +1,4 @@
-"""Sessions in a header of their own instead of a cookie: ``Sessions(transport=…)``."""
+"""Test sessions in a header of their own instead of a cookie: ``Sessions(transport=…)``."""
 
 import json
 import logging
@@ -25,10 +25,10 @@ _TRANSPORTS = ["Authorization", "X-Shop-Session"]
 
 class HeaderClient:
     """
-    A client without cookies, which sends back what a response gives it in the header *name*.
+    A client without cookies that sends back the value it received in the header *name*.
 
     Attributes:
-        held: What it has.
+        held: The value it sends next.
     """
 
     def __init__(self, client: Client, name: str) -> None:
@@ -37,14 +37,14 @@ class HeaderClient:
         self.held = ""
 
     def does(self, *actions: list[Any], **script: Any) -> Answer:
-        """Send *actions* and the rest of the *script* with what it has, and keep what comes."""
+        """Send *actions* and the rest of the *script* with the held value, and keep the new one."""
         sent = self.held
         answer = self.sends(*([sent] if sent else []), actions=list(actions), **script)
         self.keep(answer, sent)
         return answer
 
     def keep(self, answer: Answer, sent: str) -> None:
-        """Keep what the answer to a request gives that went out with *sent*: as the guide tells clients to do."""
+        """Keep the value from the response to a request sent with *sent*, as the guide tells clients to do."""
         for given in answer.response.all(self.name):
             if self.held == sent or _number(given) >= _number(self.held):
                 self.held = given
@@ -59,35 +59,35 @@ class HeaderClient:
         https: bool = True,
         **script: Any,
     ) -> Answer:
-        """Send *actions* with these values of the header, and nothing that it has."""
+        """Send *actions* with these values of the header instead of the held one."""
         headers = [("Content-Type", "application/json"), *((self.name, value) for value in values), *others]
         body = json.dumps({"actions": actions, **script}).encode()
         return Answer(self._client(Request(method, path, headers, body, https)))
 
 
 def _number(held: str) -> int:
-    """Return the number before the value's first full stop; that of any other is higher than all."""
+    """Return the number before the value's first full stop; a value of another shape counts as the highest."""
     number, dot, _ = held.rpartition(" ")[2].partition(".")
     return int(number) if dot and number.isdecimal() else 10**9
 
 
 class HeaderTests(AdapterSuite, sealed=True):
-    """A client other than a browser: no cookie is set, and the rules for cookies apply to the header."""
+    """A client other than a browser: no cookie is set, and the header follows the rules for cookies."""
 
     @pytest.fixture(autouse=True)
     def _carries(self, request: pytest.FixtureRequest) -> None:
         if request.function.__name__ in vars(HeaderTests) and not self.carries_headers:
-            pytest.skip("the adapter knows cookies only")
+            pytest.skip("the adapter supports only cookies")
 
     @pytest.fixture(params=_TRANSPORTS)
     def header(self, request: pytest.FixtureRequest) -> str:
-        """Name the header that carries the session."""
+        """Return the name of the header that carries the session."""
         name: str = request.param
         return name
 
     @pytest.fixture
     def carried(self, visit: Visit, header: str) -> HeaderClient:
-        """Make a client of an application that keeps its sessions in a cookie store, or in a table."""
+        """Return a client of an application that keeps its sessions in a cookie store, or in a table."""
         return HeaderClient(visit(transport=header).client, header)
 
     @pytest.fixture
@@ -98,7 +98,7 @@ class HeaderTests(AdapterSuite, sealed=True):
     def in_table(self, visit_table: Visit) -> HeaderClient:
         return HeaderClient(visit_table(transport="Authorization").client, "Authorization")
 
-    def test_a_session_comes_and_goes_in_the_header(self, carried: HeaderClient) -> None:
+    def test_a_session_is_sent_and_received_in_the_header(self, carried: HeaderClient) -> None:
         first = carried.does(["put", "n", 1])
 
         assert len(first.response.all(carried.name)) == 1
@@ -108,7 +108,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert "cookie" not in first.vary
         assert carried.does(["all"]).results == [{"n": 1}]
 
-    def test_what_was_only_read_says_vary_alone(self, carried: HeaderClient) -> None:
+    def test_a_session_in_a_header_that_was_only_read_sends_only_vary(self, carried: HeaderClient) -> None:
         carried.does(["put", "n", 1])
 
         read, untouched = carried.does(["get", "n"]), carried.does()
@@ -119,17 +119,17 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert untouched.response.all(carried.name) == []
 
     @pytest.mark.parametrize("own", ["Accept", "Accept, X-Shop-Session, authorization"])
-    def test_vary_names_the_header_beside_the_applications_own(self, carried: HeaderClient, own: str) -> None:
+    def test_vary_adds_the_header_to_the_applications_own(self, carried: HeaderClient, own: str) -> None:
         answer = carried.does(["get", "n"], headers={"Vary": own})
 
         assert sorted(answer.vary) == sorted({*own.lower().replace(" ", "").split(","), carried.name.lower()})
 
-    def test_no_shared_cache_keeps_a_response_that_gives_a_session(self, carried: HeaderClient) -> None:
+    def test_no_shared_cache_keeps_a_response_that_carries_a_session(self, carried: HeaderClient) -> None:
         answer = carried.does(["put", "n", 1], headers={"Cache-Control": "public, max-age=60"})
 
         assert sorted(answer.cache_control) == ["max-age=60", "private"]
 
-    def test_a_cookie_is_not_looked_at(self, carried: HeaderClient) -> None:
+    def test_cookies_are_ignored(self, carried: HeaderClient) -> None:
         carried.does(["put", "n", 1])
         value = carried.held.removeprefix("Session ")
 
@@ -149,7 +149,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         ],
         ids=["before", "after", "quoted", "joined", "twice", "empty"],
     )
-    def test_other_schemes_and_copies_are_left_alone(self, visit: Visit, values: list[str]) -> None:
+    def test_other_schemes_and_repeats_are_ignored(self, visit: Visit, values: list[str]) -> None:
         client = HeaderClient(visit(transport="Authorization").client, "Authorization")
         client.does(["put", "n", 1])
 
@@ -157,13 +157,13 @@ class HeaderTests(AdapterSuite, sealed=True):
 
         assert answer.results == [{"n": 1}]
 
-    def test_a_scheme_is_the_same_in_any_case(self, in_table: HeaderClient) -> None:
+    def test_the_scheme_is_case_insensitive(self, in_table: HeaderClient) -> None:
         in_table.does(["put", "n", 1])
 
         assert in_table.sends(in_table.held.replace("Session ", "sESSION  "), actions=[["get", "n"]]).results == [1]
         assert in_table.sends(in_table.held.replace("Session ", "Bearer "), actions=[["get", "n"]]).results == [None]
 
-    def test_two_sessions_are_none(self, carried: HeaderClient, events: list[Event]) -> None:
+    def test_two_different_sessions_open_neither(self, carried: HeaderClient, events: list[Event]) -> None:
         carried.does(["put", "n", 1])
         first, carried.held = carried.held, ""
         carried.does(["put", "n", 2])
@@ -202,7 +202,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert in_table.sends(before, actions=[["put", "n", 2]]).response.all("Authorization") == []
 
     @pytest.mark.parametrize("actions", [[["logout"]], [["configure", {"drop": True}]]], ids=["logout", "drop"])
-    def test_a_client_that_keeps_whatever_comes_is_logged_out(
+    def test_a_client_that_keeps_each_value_is_logged_out(
         self, carried: HeaderClient, actions: list[list[Any]]
     ) -> None:
         carried.does(["login", 7])
@@ -225,7 +225,7 @@ class HeaderTests(AdapterSuite, sealed=True):
 
         assert client.held == ("Session" if header == "Authorization" else "")
 
-    def test_a_logout_and_a_new_session_give_one_value(self, carried: HeaderClient) -> None:
+    def test_a_logout_and_a_new_session_send_one_value(self, carried: HeaderClient) -> None:
         carried.does(["login", 7])
 
         answer = carried.does(["logout"], ["put", "n", 1])
@@ -236,7 +236,7 @@ class HeaderTests(AdapterSuite, sealed=True):
     @pytest.mark.parametrize(
         "last", [["login", 7], ["logout"], ["configure", {"renew": True}]], ids=lambda each: each[0]
     )
-    def test_a_response_that_is_late_brings_nothing_back(self, carried: HeaderClient, last: list[Any]) -> None:
+    def test_a_late_response_brings_nothing_back(self, carried: HeaderClient, last: list[Any]) -> None:
         carried.does(["put", "n", 1])
         sent = carried.held
         late = carried.sends(sent, actions=[["put", "m", 2]])
@@ -247,7 +247,7 @@ class HeaderTests(AdapterSuite, sealed=True):
 
         assert carried.held == held
 
-    def test_nor_does_one_that_brings_an_older_session_along(self, sealed: HeaderClient) -> None:
+    def test_the_newest_of_several_values_counts(self, sealed: HeaderClient) -> None:
         sealed.does(["put", "n", 1])
         old = sealed.held
         sealed.does(["login", 7])
@@ -260,9 +260,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         sealed.keep(ended, sealed.held)
         assert sealed.sends(old, sealed.held, actions=[["all"]]).results == [{}]
 
-    def test_a_client_of_a_session_that_has_expired_gets_another(
-        self, visit: Visit, clock: FakeClock, header: str
-    ) -> None:
+    def test_a_client_whose_session_expired_gets_a_new_one(self, visit: Visit, clock: FakeClock, header: str) -> None:
         client = HeaderClient(visit(transport=header, idle_timeout=60).client, header)
         client.does(["login", 7])
         clock.advance(timedelta(seconds=61))
@@ -271,7 +269,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         client.does(["put", "n", 1])
         assert client.does(["all"]).results == [{"n": 1}]
 
-    def test_one_that_is_marked_before_it_is_read_is_stored(self, carried: HeaderClient) -> None:
+    def test_a_save_before_the_first_read_is_stored(self, carried: HeaderClient) -> None:
         carried.does(["put", "list", []])
 
         carried.does(["mutate", "list", 1])
@@ -287,7 +285,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert (answer.status, len(answer.response.all(carried.name))) == (status, 1)
         assert carried.does(["ask", "principal"]).results == ["7"]
 
-    def test_a_session_too_large_is_an_error_and_nothing_is_given(
+    def test_an_oversized_session_is_an_error_and_sends_nothing(
         self, sealed: HeaderClient, events: list[Event]
     ) -> None:
         sealed.does(["put", "n", 1])
@@ -298,12 +296,12 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert events[-1].name == "cookie_too_large"
         assert sealed.does(["all"]).results == [{"n": 1}]
 
-    def test_a_cookies_option_is_an_error_where_there_is_none(self, carried: HeaderClient) -> None:
+    def test_a_cookie_option_is_an_error_without_a_cookie(self, carried: HeaderClient) -> None:
         answer = carried.does(["put", "n", 1], ["configure", {"path": "/shop"}])
 
         assert (answer.status, answer.response.all(carried.name)) == (500, [])
 
-    def test_a_failed_request_keeps_its_logout(self, carried: HeaderClient) -> None:
+    def test_a_failed_request_still_carries_out_its_logout(self, carried: HeaderClient) -> None:
         carried.does(["login", 7])
         before = carried.held
 
@@ -314,7 +312,7 @@ class HeaderTests(AdapterSuite, sealed=True):
             assert carried.held != before
             assert carried.does(["all"]).results == [{}]
 
-    def test_a_table_that_fails_is_503_and_gives_nothing(
+    def test_a_failing_table_is_503_and_sends_nothing(
         self, visit_store: VisitStore, clock: FakeClock, header: str
     ) -> None:
         table = FailingTable(clock=clock)
@@ -331,7 +329,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert unwritten.vary == [header.lower()]
         assert client.does(["get", "n"]).results == [1]
 
-    def test_a_body_that_reads_the_session_says_vary(self, carried: HeaderClient) -> None:
+    def test_a_session_read_in_the_body_sends_vary(self, carried: HeaderClient) -> None:
         if not self.streams:
             pytest.skip("the framework does not stream")
         carried.does(["put", "n", 1])
@@ -341,7 +339,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert answer.later == {"results": [1]}
         assert answer.vary == [carried.name.lower()]
 
-    def test_a_login_by_http_warns(
+    def test_a_login_over_http_warns(
         self, carried: HeaderClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         transport.warn_of_http.cache_clear()
@@ -354,7 +352,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         ]
         assert len([each for each in caplog.messages if "was sent over http" in each]) == 1
 
-    def test_a_session_in_a_header_stands_beside_one_in_a_cookie(
+    def test_a_session_in_a_header_coexists_with_one_in_a_cookie(
         self, mount: Mount, table: MemoryTable, clock: FakeClock
     ) -> None:
         if not self.keeps_several:
@@ -374,7 +372,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert (answer.results, sorted(answer.vary)) == ([3, None], ["cookie", "x-api"])
         assert (answer.cookies, answer.response.all("X-Api")) == ([], [])
 
-    def test_what_was_stored_before_another_failed_is_sent(
+    def test_a_session_stored_before_another_failed_is_sent(
         self, mount: Mount, table: MemoryTable, clock: FakeClock
     ) -> None:
         if not self.keeps_several:

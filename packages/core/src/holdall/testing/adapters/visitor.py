@@ -13,7 +13,7 @@ __all__ = ["Answer", "Line", "Talk", "Visitor"]
 
 
 class Line(NamedTuple):
-    """A Set-Cookie header taken apart; the names of its attributes in lower case, flags with the value ``""``."""
+    """A parsed Set-Cookie header; the attributes' names are in lower case, and flags have the value ``""``."""
 
     name: str
     value: str
@@ -21,13 +21,13 @@ class Line(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The usual name, among those that a session's cookie alternates between."""
+        """Return the cookie's name without the suffix that alternates."""
         return next(self.name.removesuffix(suffix) for suffix in (*SUFFIXES[1:], "") if self.name.endswith(suffix))
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a visitor sees of a response."""
+    """A response as a visitor sees it."""
 
     response: Response
 
@@ -37,14 +37,14 @@ class Answer:
 
     @property
     def results(self) -> list[Any]:
-        """What the script's actions returned, in their order."""
+        """Return what the script's actions returned, in order."""
         assert self.status != 500, f"the application failed: {self.response.error!r} {self.response.body!r}"
         results: list[Any] = json.loads(self.response.body.splitlines()[0])["results"]
         return results
 
     @property
     def later(self) -> dict[str, Any]:
-        """The result of a streamed script's ``later``: its ``results`` or its ``error``."""
+        """Return a streamed script's ``later``: its ``results`` or its ``error``."""
         later: dict[str, Any] = json.loads(self.response.body.splitlines()[1])
         return later
 
@@ -54,36 +54,36 @@ class Answer:
 
     @property
     def cookie(self) -> Line:
-        """The only cookie that it sets, apart from those it expires; or the one that it expires, if it sets none."""
+        """Return the only cookie set, apart from expired ones; if none is set, the one that is expired."""
         (line,) = [each for each in self.cookies if each.value] or self.cookies
         return line
 
     @property
     def expired(self) -> Line:
-        """The only cookie that it expires. A marker may replace it, so that no late response brings it back."""
+        """Return the only expired cookie. A marker may replace it, so that no late response brings it back."""
         (line,) = [each for each in self.cookies if not each.value]
         return line
 
     @property
     def vary(self) -> list[str]:
-        """The names in the Vary headers, in lower case."""
+        """Return the names in the Vary headers, in lower case."""
         return _listed(self.response.all("Vary"))
 
     @property
     def cache_control(self) -> list[str]:
-        """The directives in the Cache-Control headers, in lower case."""
+        """Return the directives in the Cache-Control headers, in lower case."""
         return _listed(self.response.all("Cache-Control"))
 
 
 @dataclass(frozen=True)
 class Talk:
     """
-    What a visitor sees of a WebSocket.
+    A WebSocket as a visitor sees it.
 
     Attributes:
         accepted: The headers of the handshake; ``None`` if it was refused.
         results: What each script's actions returned.
-        code: What the application closed it with.
+        code: The close code from the application.
     """
 
     accepted: list[tuple[str, str]] | None

@@ -1,4 +1,4 @@
-"""How a session ends, and that it stays so."""
+"""Test how a session ends, and that it stays ended."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,12 +15,12 @@ __all__ = ["EndingTests"]
 class EndingTests(StoreSuite, sealed=True):
     """``delete``."""
 
-    async def test_delete_gives_the_last_state(self, store: Any, clock: FakeClock) -> None:
+    async def test_delete_returns_the_last_state(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"n": 1})
 
         assert await store.delete(stored, key=KEY) == stored
 
-    async def test_delete_gives_what_another_wrote_meanwhile(self, store: Any, clock: FakeClock) -> None:
+    async def test_delete_returns_what_another_request_wrote(self, store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(store, clock, {"n": 1})
         await change(store, stored, {"m": 2})
@@ -30,7 +30,7 @@ class EndingTests(StoreSuite, sealed=True):
         assert last is not None
         assert last.data == {"n": 1, "m": 2}
 
-    async def test_what_was_deleted_is_missing(self, store: Any, clock: FakeClock, owner: str | None) -> None:
+    async def test_a_deleted_session_is_not_found(self, store: Any, clock: FakeClock, owner: str | None) -> None:
         self.needs_revocation()
         stored = await begin(store, clock, {"n": 1}, owner)
         await store.delete(stored, key=KEY)
@@ -41,14 +41,16 @@ class EndingTests(StoreSuite, sealed=True):
         assert not found.superseded
         assert await store.delete(stored, key=KEY) is None
 
-    async def test_one_session_ends_and_no_other(self, store: Any, clock: FakeClock) -> None:
+    async def test_deleting_a_session_leaves_the_others(self, store: Any, clock: FakeClock) -> None:
         stored, other = await begin(store, clock, {"n": 1}), await begin(store, clock, {"n": 2})
         await store.delete(stored, key=KEY)
 
         assert (await read(store, other)).data == {"n": 2}
 
     @pytest.mark.parametrize("renewed", [False, True], ids=["dropped", "renewed"])
-    async def test_nothing_brings_it_back(self, store: Any, clock: FakeClock, renewed: bool, owner: str | None) -> None:
+    async def test_a_write_does_not_bring_a_deleted_session_back(
+        self, store: Any, clock: FakeClock, renewed: bool, owner: str | None
+    ) -> None:
         self.needs_revocation()
         stored = await begin(store, clock, {"n": 1}, owner)
         newer = await change(store, stored, {"n": 2})
@@ -60,7 +62,7 @@ class EndingTests(StoreSuite, sealed=True):
             assert await self.is_lost(store, await change(store, each))
             assert isinstance(await store.get(each.cookie, key=KEY), NotFound)
 
-    async def test_a_renewed_id_is_known_as_superseded_for_a_while(
+    async def test_a_renewed_id_counts_as_superseded_for_a_while(
         self, store: Any, clock: FakeClock, owner: str | None
     ) -> None:
         self.needs_revocation()

@@ -1,4 +1,4 @@
-"""Sessions that are listed and ended by whose they are."""
+"""Test listing and ending a principal's sessions."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,12 +14,12 @@ __all__ = ["OwnerTests"]
 
 
 class OwnerTests(StoreSuite, sealed=True):
-    """What ``holdall.stores.Revocable`` asks for, where a store keeps to it."""
+    """The contract of ``holdall.stores.Revocable``, for stores that implement it."""
 
     @pytest.fixture
     def revocable_store(self, store: Any) -> Any:
         if not hasattr(store, "revoke"):
-            pytest.skip("this store does not know whose its sessions are")
+            pytest.skip("this store does not know the principals of its sessions")
         return store
 
     async def test_a_principals_sessions_are_listed_oldest_first(self, revocable_store: Any, clock: FakeClock) -> None:
@@ -35,7 +35,7 @@ class OwnerTests(StoreSuite, sealed=True):
         assert [each.is_current for each in listed] == [False, True, False]
         assert len({each.handle for each in listed}) == 3
 
-    async def test_who_is_revoked_is_missing_and_nothing_brings_it_back(
+    async def test_a_revoked_session_is_not_found_and_nothing_brings_it_back(
         self, revocable_store: Any, clock: FakeClock
     ) -> None:
         principal = new_principal()
@@ -49,7 +49,9 @@ class OwnerTests(StoreSuite, sealed=True):
         assert (await read(revocable_store, other)).data == {"n": 2}
         assert await revocable_store.list(principal, keys=[KEY], current=None) == []
 
-    async def test_sessions_under_another_name_are_anothers(self, revocable_store: Any, clock: FakeClock) -> None:
+    async def test_sessions_under_another_name_belong_to_another_application(
+        self, revocable_store: Any, clock: FakeClock
+    ) -> None:
         principal = new_principal()
         mine = await begin(revocable_store, clock, {"n": 1}, principal)
 
@@ -60,7 +62,7 @@ class OwnerTests(StoreSuite, sealed=True):
         assert (await read(revocable_store, mine)).data == {"n": 1}
         assert len(await revocable_store.list(principal, keys=["another", KEY], current=None)) == 1
 
-    async def test_a_handle_chooses_one(self, revocable_store: Any, clock: FakeClock) -> None:
+    async def test_a_handle_selects_one_session(self, revocable_store: Any, clock: FakeClock) -> None:
         principal = new_principal()
         kept, ended = [await begin(revocable_store, clock, {"n": n}, principal) for n in range(2)]
         listed = await revocable_store.list(principal, keys=[KEY], current=ended)
@@ -73,7 +75,7 @@ class OwnerTests(StoreSuite, sealed=True):
         assert (await read(revocable_store, kept)).data == {"n": 0}
 
     @pytest.mark.parametrize("spared", [True, False])
-    async def test_a_renewed_session_is_spared_or_ended_in_its_new_place(
+    async def test_a_renewed_session_is_kept_or_ended_at_its_new_id(
         self, revocable_store: Any, clock: FakeClock, spared: bool
     ) -> None:
         principal = new_principal()
@@ -108,7 +110,7 @@ class OwnerTests(StoreSuite, sealed=True):
 
         assert await revocable_store.follow(anonymous) is None
 
-    async def test_a_login_does_not_end_with_the_session_that_was_nobodys(
+    async def test_a_login_does_not_end_with_the_anonymous_session_before_it(
         self, revocable_store: Any, clock: FakeClock
     ) -> None:
         self.needs_all_revocable()
@@ -119,7 +121,7 @@ class OwnerTests(StoreSuite, sealed=True):
 
         assert (await read(revocable_store, login)).data == {"n": 1}
 
-    async def test_all_sessions_end_with_whatever_was_renewed(self, revocable_store: Any, clock: FakeClock) -> None:
+    async def test_revoke_all_ends_renewed_sessions_too(self, revocable_store: Any, clock: FakeClock) -> None:
         principal = new_principal()
         mine = await renew(revocable_store, clock, await begin(revocable_store, clock, {"n": 1}, principal), principal)
         other = await begin(revocable_store, clock, {"n": 2}, None if self.revokes_anonymous else new_principal())

@@ -1,4 +1,4 @@
-"""Sessions that are renewed or updated while other requests write them."""
+"""Test sessions that are renewed or updated while other requests write them."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ __all__ = ["RenewalTests", "UpdateTests"]
 
 
 class RenewalTests(StoreSuite, sealed=True):
-    """What ``holdall.stores.contract.Renewing`` asks for, where a store keeps to it."""
+    """The contract of ``holdall.stores.contract.Renewing``, for stores that implement it."""
 
     @pytest.fixture
     def renewing_store(self, store: Any) -> Any:
         if not hasattr(store, "renew"):
-            pytest.skip("this store does not renew a session in one go")
+            pytest.skip("this store does not renew a session in one operation")
         return store
 
-    async def test_a_renewal_takes_along_what_another_wrote(self, renewing_store: Any, clock: FakeClock) -> None:
+    async def test_a_renewal_keeps_what_another_request_wrote(self, renewing_store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(renewing_store, clock, {"n": 1})
         await change(renewing_store, stored, {"m": 2})
@@ -33,7 +33,7 @@ class RenewalTests(StoreSuite, sealed=True):
         assert isinstance(old, NotFound)
         assert old.superseded
 
-    async def test_a_session_of_an_old_name_is_renewed_under_the_present_one(
+    async def test_a_session_under_an_old_name_is_renewed_under_the_present_one(
         self, renewing_store: Any, clock: FakeClock
     ) -> None:
         stored = await renewing_store.put(None, new_write(clock, {"n": 1}), key="_old_name")
@@ -42,7 +42,7 @@ class RenewalTests(StoreSuite, sealed=True):
 
         assert (await read(renewing_store, new)).data == {"n": 1}
 
-    async def test_what_has_ended_is_not_renewed(
+    async def test_an_ended_session_is_not_renewed(
         self, renewing_store: Any, clock: FakeClock, owner: str | None
     ) -> None:
         self.needs_revocation()
@@ -61,7 +61,7 @@ class RenewalTests(StoreSuite, sealed=True):
 
 
 class UpdateTests(StoreSuite, sealed=True):
-    """What ``holdall.stores.contract.Updating`` asks for, where a store keeps to it."""
+    """The contract of ``holdall.stores.contract.Updating``, for stores that implement it."""
 
     @pytest.fixture
     def updating_store(self, store: Any) -> Any:
@@ -69,7 +69,7 @@ class UpdateTests(StoreSuite, sealed=True):
             pytest.skip("this store does not update a value atomically")
         return store
 
-    async def test_an_update_is_made_of_what_another_wrote(self, updating_store: Any, clock: FakeClock) -> None:
+    async def test_an_update_applies_to_what_another_request_wrote(self, updating_store: Any, clock: FakeClock) -> None:
         stored = await begin(updating_store, clock, {"n": 1})
         await change(updating_store, stored, {"n": 5, "m": 2})
 
@@ -77,7 +77,7 @@ class UpdateTests(StoreSuite, sealed=True):
 
         assert updated.data == (await read(updating_store, stored)).data == {"n": 6, "m": 2}
 
-    async def test_what_has_ended_is_not_updated(self, updating_store: Any, clock: FakeClock) -> None:
+    async def test_an_ended_session_is_not_updated(self, updating_store: Any, clock: FakeClock) -> None:
         stored = await begin(updating_store, clock, {"n": 1})
         await updating_store.delete(stored, key=KEY)
 

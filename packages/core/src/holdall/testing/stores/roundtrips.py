@@ -1,4 +1,4 @@
-"""What is put comes back, and nothing else does."""
+"""Test that stored data comes back, and nothing else does."""
 
 import re
 from typing import Any
@@ -25,7 +25,7 @@ _BAD = [
 class RoundTripTests(StoreSuite, sealed=True):
     """``put`` and ``get``."""
 
-    async def test_get_gives_what_was_put(self, store: Any, clock: FakeClock) -> None:
+    async def test_get_returns_what_was_put(self, store: Any, clock: FakeClock) -> None:
         data = {"user_id": 7, "cart": [{"sku": "a"}]}
 
         stored = await begin(store, clock, data, "7")
@@ -42,7 +42,7 @@ class RoundTripTests(StoreSuite, sealed=True):
     @pytest.mark.parametrize("value", BEYOND_JSON, ids=name)
     async def test_values_beyond_json_come_back_as_they_were(self, store: Any, clock: FakeClock, value: Any) -> None:
         if not self.beyond_json:
-            pytest.skip("this store keeps what JSON can say")
+            pytest.skip("this store supports only JSON's types")
         await self.comes_back(store, clock, value)
 
     async def test_an_empty_session_comes_back(self, store: Any, clock: FakeClock) -> None:
@@ -52,7 +52,7 @@ class RoundTripTests(StoreSuite, sealed=True):
     async def test_any_text_can_be_a_key(self, store: Any, clock: FakeClock, key: str) -> None:
         assert (await read(store, await begin(store, clock, {key: 1}))).data == {key: 1}
 
-    async def test_a_session_without_a_limit_is_kept(self, store: Any, clock: FakeClock) -> None:
+    async def test_a_session_without_an_expiry_is_kept(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"n": 1})
         kept = await change(store, stored, {"n": 2}, lives=FOREVER - stored.created)
 
@@ -65,13 +65,13 @@ class RoundTripTests(StoreSuite, sealed=True):
 
         assert (await read(store, stored)).data == {"cart": [1]}
 
-    async def test_a_new_session_is_like_no_other(self, store: Any, clock: FakeClock) -> None:
+    async def test_each_new_session_has_its_own_cookie_and_log_id(self, store: Any, clock: FakeClock) -> None:
         begun = [await begin(store, clock, {"n": 1}) for _ in range(20)]
 
         assert len({stored.cookie for stored in begun}) == 20
         assert len({stored.log_id for stored in begun}) == 20
 
-    async def test_the_cookie_is_one_that_browsers_keep(self, store: Any, clock: FakeClock) -> None:
+    async def test_browsers_accept_the_cookie(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"text": "Zoë \0 ;,\" '"})
 
         assert _COOKIE.fullmatch(stored.cookie)
@@ -83,7 +83,7 @@ class RoundTripTests(StoreSuite, sealed=True):
         assert stored.log_id not in stored.cookie
         assert isinstance(await store.get(stored.log_id, key=KEY), NotFound)
 
-    async def test_a_write_keeps_the_beginning_and_the_log_id(self, store: Any, clock: FakeClock) -> None:
+    async def test_a_write_keeps_the_creation_time_and_the_log_id(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"n": 1, "m": 2})
         clock.advance(HOUR / 2)
 
@@ -93,7 +93,7 @@ class RoundTripTests(StoreSuite, sealed=True):
         found = await read(store, written)
         assert (found.data, found.created, found.log_id) == ({"n": 3}, stored.created, stored.log_id)
 
-    async def test_a_put_without_changes_moves_the_expiry_alone(self, store: Any, clock: FakeClock) -> None:
+    async def test_a_put_without_changes_only_moves_the_expiry(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"n": 1})
 
         moved = await change(store, stored, lives=7200)
@@ -103,7 +103,7 @@ class RoundTripTests(StoreSuite, sealed=True):
         found = await read(store, moved)
         assert (found.data, found.created, found.expires) == (stored.data, stored.created, moved.expires)
 
-    async def test_what_has_expired_is_not_taken_for_alive(self, store: Any, clock: FakeClock) -> None:
+    async def test_an_expired_session_is_not_found(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"n": 1})
         clock.advance(HOUR)
 
@@ -112,14 +112,14 @@ class RoundTripTests(StoreSuite, sealed=True):
         assert isinstance(found, NotFound) or found.expires <= seconds(clock)
 
     @pytest.mark.parametrize("cookie", _BAD, ids=lambda cookie: ascii(cookie[:12]))
-    async def test_a_bad_cookie_is_missing_and_never_an_error(self, store: Any, cookie: str) -> None:
+    async def test_a_bad_cookie_is_not_found_and_never_an_error(self, store: Any, cookie: str) -> None:
         found = await store.get(cookie, key=KEY)
 
         assert isinstance(found, NotFound)
         assert found.reason
         assert not found.superseded
 
-    async def test_a_cookie_that_was_tampered_with_opens_nothing(self, store: Any, clock: FakeClock) -> None:
+    async def test_a_tampered_cookie_opens_nothing(self, store: Any, clock: FakeClock) -> None:
         cookie = (await begin(store, clock, {"n": 1})).cookie
         flipped = [cookie[:at] + chr(ord(cookie[at]) ^ 1) + cookie[at + 1 :] for at in range(len(cookie) - 1)]
         cut = [cookie[:at] for at in range(len(cookie))]
@@ -136,20 +136,20 @@ class RoundTripTests(StoreSuite, sealed=True):
             ({"odd": {"deep": {object(): "a"}}}, r"\['odd'\]"),
         ],
     )
-    async def test_what_cannot_be_stored_is_named(
+    async def test_a_value_that_cannot_be_stored_is_named(
         self, store: Any, clock: FakeClock, data: dict[str, Any], path: str
     ) -> None:
         with pytest.raises(TypeError, match=path):
             await begin(store, clock, data)
 
-    async def test_a_refused_write_leaves_what_was(self, store: Any, clock: FakeClock) -> None:
+    async def test_a_refused_write_changes_nothing(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"n": 1})
         with pytest.raises(TypeError):
             await change(store, stored, {"n": object()})
 
         assert (await read(store, stored)).data == {"n": 1}
 
-    async def test_what_it_gives_shows_neither_cookie_nor_data(self, store: Any, clock: FakeClock) -> None:
+    async def test_the_repr_shows_neither_cookie_nor_data(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"secret": "Rosebud"})
 
         for shown in (repr(stored), str(await read(store, stored))):

@@ -1,4 +1,4 @@
-"""What the tests of a store share."""
+"""The base class and helpers of the store tests."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -20,7 +20,7 @@ SECONDS = 3600
 
 
 class StoreSuite(Suite):
-    """What a store may declare that it cannot do."""
+    """The capabilities that a store may declare that it lacks."""
 
     keeps_rows = True
     revocable = True
@@ -30,15 +30,15 @@ class StoreSuite(Suite):
 
     def needs_rows(self) -> None:
         if not self.keeps_rows:
-            pytest.skip("all there is of a session is in its cookie, so that no write can know of another")
+            pytest.skip("a session exists only in its cookie, so writes do not know of each other")
 
     def needs_revocation(self) -> None:
         if not self.revocable:
-            pytest.skip("a cookie stays valid until it expires, wherever it was copied to")
+            pytest.skip("a cookie and its copies stay valid until it expires")
 
     @pytest.fixture(params=["nobody's", "somebody's"])
     def owner(self, request: pytest.FixtureRequest) -> str | None:
-        """Say whose a session is that is to end."""
+        """Return the principal of the session that a test ends, or ``None``."""
         if request.param == "somebody's":
             return new_principal()
         self.needs_all_revocable()
@@ -49,7 +49,7 @@ class StoreSuite(Suite):
             pytest.skip("an anonymous session stays valid until it expires")
 
     async def is_lost(self, store: Any, written: StoredSession | None) -> bool:
-        """Return whether what was written to a session that has ended is lost: nothing, or nothing that opens."""
+        """Return whether a write to an ended session is lost: it returned nothing, or a cookie that opens nothing."""
         if written is None or self.asks_at_writes:
             return written is None
         return isinstance(await store.get(written.cookie, key=KEY), NotFound)
@@ -77,7 +77,7 @@ async def change(
     clear: bool = False,
     lives: int = SECONDS,
 ) -> StoredSession | None:
-    """Write changes to a session as a request does that has read *stored*; none of them only moves the expiry."""
+    """Write changes to a session as a request that has read *stored* does; without changes, only move the expiry."""
     changes = Changes(put or {}, delete, clear)
     write = Write(changes.over(stored.data), changes, stored.created, stored.created + lives, stored.created)
     written: StoredSession | None = await store.put(stored, write, key=KEY)
@@ -85,7 +85,7 @@ async def change(
 
 
 async def read(store: Any, stored: StoredSession) -> StoredSession:
-    """Return the session as the next request sees it."""
+    """Return the session as the next request reads it."""
     found = await store.get(stored.cookie, key=KEY)
     assert isinstance(found, StoredSession), f"the session is not there: {found}"
     return found

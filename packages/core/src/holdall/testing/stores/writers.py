@@ -1,4 +1,4 @@
-"""Two requests that have read the same session and write it both."""
+"""Test two requests that have read the same session and both write it."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ __all__ = ["WriterTests"]
 
 
 class WriterTests(StoreSuite, sealed=True):
-    """No change is lost to another's."""
+    """No request overwrites another's changes."""
 
-    async def test_writers_of_different_keys_both_win(self, store: Any, clock: FakeClock) -> None:
+    async def test_writes_to_different_keys_are_both_kept(self, store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(store, clock, {"n": 1})
 
@@ -24,7 +24,7 @@ class WriterTests(StoreSuite, sealed=True):
         assert second.cookie == first.cookie == stored.cookie
         assert second.data == (await read(store, stored)).data == {"n": 1, "a": 1, "b": 2}
 
-    async def test_of_writers_of_one_key_the_later_wins(self, store: Any, clock: FakeClock) -> None:
+    async def test_the_later_of_two_writes_to_a_key_wins(self, store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(store, clock, {"n": 1})
         await change(store, stored, {"n": 2})
@@ -32,7 +32,7 @@ class WriterTests(StoreSuite, sealed=True):
 
         assert (await read(store, stored)).data == {"n": 3}
 
-    async def test_a_deleted_key_stays_deleted_beside_anothers_write(self, store: Any, clock: FakeClock) -> None:
+    async def test_a_deleted_key_stays_deleted_after_another_requests_write(self, store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(store, clock, {"n": 1, "m": 2})
         await change(store, stored, delete=frozenset({"n"}))
@@ -40,7 +40,7 @@ class WriterTests(StoreSuite, sealed=True):
 
         assert (await read(store, stored)).data == {"m": 3}
 
-    async def test_clear_takes_what_another_wrote_before_it(self, store: Any, clock: FakeClock) -> None:
+    async def test_clear_removes_what_another_request_wrote_before_it(self, store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(store, clock, {"n": 1})
         await change(store, stored, {"a": 1})
@@ -48,7 +48,7 @@ class WriterTests(StoreSuite, sealed=True):
 
         assert (await read(store, stored)).data == {"left": True}
 
-    async def test_moving_the_expiry_takes_no_write_away(self, store: Any, clock: FakeClock) -> None:
+    async def test_moving_the_expiry_undoes_no_write(self, store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(store, clock, {"n": 1})
         await change(store, stored, {"n": 2})
@@ -57,7 +57,7 @@ class WriterTests(StoreSuite, sealed=True):
         found = await read(store, stored)
         assert (found.data, found.expires) == ({"n": 2}, seconds(clock) + 2 * SECONDS)
 
-    async def test_many_old_views_of_a_session_lose_nothing(self, store: Any, clock: FakeClock) -> None:
+    async def test_many_writes_from_the_same_old_read_lose_nothing(self, store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(store, clock, {})
         for n in range(50):
@@ -65,7 +65,7 @@ class WriterTests(StoreSuite, sealed=True):
 
         assert (await read(store, stored)).data == {str(n): n for n in range(50)}
 
-    async def test_what_a_write_returned_can_be_written_again(self, store: Any, clock: FakeClock) -> None:
+    async def test_a_write_can_start_from_the_result_of_the_last_one(self, store: Any, clock: FakeClock) -> None:
         stored: StoredSession | None = await begin(store, clock, {"n": 0})
         for n in range(1, 4):
             assert stored is not None

@@ -1,4 +1,4 @@
-"""Connections that belong to another process or event loop are not used."""
+"""Test that connections of another process or event loop are not used."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ _AT_ONCE = 4
 class ConnectionTests(TableSuite, sealed=True):
     """A table serves the process and the event loop that use it now."""
 
-    def test_a_forked_process_and_its_parent_get_the_answers_to_their_own_questions(
+    def test_a_forked_process_and_its_parent_each_get_their_own_answers(
         self, table: AsyncTable, clock: FakeClock, runner: asyncio.Runner
     ) -> None:
         self.needs_forks()
@@ -39,16 +39,16 @@ class ConnectionTests(TableSuite, sealed=True):
             await asyncio.gather(*map(use_one, own))
 
         runner.run(insert())
-        # At once, so that there are several connections to inherit.
+        # Concurrently, so that there are several connections to inherit.
         child = forked(lambda: asyncio.run(use(digests[:_AT_ONCE])))
         try:
             runner.run(use(digests[_AT_ONCE:]))
         finally:
             code = exit_code(child)
 
-        assert code == 0, "the forked process failed: see what it printed"
+        assert code == 0, "the forked process failed: see its output"
 
-    async def test_event_loops_one_after_another_may_use_it(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_several_event_loops_may_use_it_one_after_another(self, table: AsyncTable, clock: FakeClock) -> None:
         self.needs_loops()
         digest, row = new_digest(), new_row(clock)
         await table.insert(digest, row)

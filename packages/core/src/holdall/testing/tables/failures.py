@@ -1,4 +1,4 @@
-"""A table whose database is down raises ``StoreError``, and no error of its driver."""
+"""Test that a table whose database is down raises ``StoreError``, and none of its driver's errors."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,8 +13,8 @@ from holdall.testing.tables.suite import TableSuite
 
 __all__ = ["FailureTests"]
 
-_PRINCIPAL = "user 4711 of nobody's business"
-_CLIENT = "a browser of nobody's business"
+_PRINCIPAL = "user 4711, a secret"
+_CLIENT = "a browser, a secret"
 
 _VERBS: dict[str, Callable[[AsyncTable, FakeClock, bytes], Awaitable[Any]]] = {
     "read": lambda table, clock, digest: table.read(digest),
@@ -36,11 +36,11 @@ class FailureTests(TableSuite, sealed=True):
 
     @pytest.fixture
     def broken_table(self) -> AsyncTable:
-        """Be skipped: give a table whose database does not answer, to be awaited like ``table``."""
-        pytest.skip("the suite was given no broken_table, a table whose database is away")
+        """Skip the test: override this to return a table whose database does not respond, awaitable like ``table``."""
+        pytest.skip("the suite has no broken_table, a table whose database is down")
 
     @pytest.mark.parametrize("verb", _VERBS)
-    async def test_a_database_that_is_away_is_a_store_error_that_tells_nothing(
+    async def test_a_database_that_is_down_is_a_store_error_without_secrets(
         self, broken_table: AsyncTable, clock: FakeClock, verb: str
     ) -> None:
         if verb == "sweep":
@@ -50,15 +50,15 @@ class FailureTests(TableSuite, sealed=True):
             answer = await _VERBS[verb](broken_table, clock, digest)
         except StoreError as error:
             told = f"{error!r} {error}"
-        except Exception as error:  # noqa: BLE001  # whatever it is, it should have been the other
+        except Exception as error:  # noqa: BLE001  # any other exception is the failure
             pytest.fail(
-                f"{verb} let {type(error).__name__} of the driver out, which no caller knows: catch it in the table, "
+                f"{verb} lets the driver's {type(error).__name__} through, unknown to callers: catch it in the table "
                 "and raise StoreError(…) from it.",
             )
         else:
-            pytest.fail(f"{verb} answered {answer!r}, as if the database had been asked.")
+            pytest.fail(f"{verb} returned {answer!r}, as if the database had responded.")
         for secret in (_PRINCIPAL, _CLIENT, digest.hex(), repr(digest)):
-            assert secret not in told, f"the StoreError of {verb} shows what is in the row: leave it out"
+            assert secret not in told, f"the StoreError of {verb} shows the row's content: leave it out"
 
 
 def _row(clock: FakeClock) -> Any:

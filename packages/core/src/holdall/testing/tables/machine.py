@@ -18,11 +18,11 @@ __all__ = ["try_sequences"]
 
 R = TypeVar("R")
 
-# Of the minute, the time that sequences may take. The rest is for one that is slower, and for its report.
+# The part of a minute that sequences may take. The rest is for a slow sequence, and for its report.
 _SECONDS = 20
 _LEAST_SEQUENCES = 5
 _STEPS = 30
-# Each step is a verb and what shows that both agree.
+# Each step is a verb and a comparison of the table with the model.
 _VERBS_OF_A_SEQUENCE = _STEPS * 6
 
 _SLOTS = st.integers(0, 2)
@@ -36,11 +36,11 @@ _SINCE = st.integers(-100, 100).map(lambda seconds: timedelta(seconds=seconds))
 
 def try_sequences(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner, **options: Any) -> None:
     """
-    Do sequences of verbs to *table* and to a model of it, and compare them after each step.
+    Apply sequences of verbs to *table* and to a model of it, and compare them after each step.
 
-    The loaded profile of Hypothesis says how many, and *options* are further settings of it. A table that answers
-    slowly gets fewer, so that this takes less than a minute on any; and there the first sequence that fails is shown as
-    it was found, because looking for a shorter one takes minutes.
+    Hypothesis's loaded profile sets the number of sequences, and *options* are further settings of it. A table that
+    responds slowly gets fewer sequences, so that this takes less than a minute with any table. Its first failing
+    sequence is then reported as it was found, because shrinking it takes minutes.
     """
     slowness = _slowness(table, clock, runner)
     most = max(_LEAST_SEQUENCES, int(_SECONDS / (slowness * _VERBS_OF_A_SEQUENCE)))
@@ -55,14 +55,14 @@ def try_sequences(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner, *
         stateful_step_count=_STEPS,
         deadline=None,
         database=None,
-        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # by its type it holds no checks
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # the base type has no checks
         **options,
     )
-    run_state_machine_as_test(machine, settings=limits)  # type: ignore[arg-type]  # any factory will do
+    run_state_machine_as_test(machine, settings=limits)  # type: ignore[arg-type]  # any factory works
 
 
 class _Machine(RuleBasedStateMachine):
-    """Three digests and two principals of one run; other runs used others of the same table."""
+    """Three digests and two principals of one run; other runs use other rows of the same table."""
 
     def __init__(self, table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class _Machine(RuleBasedStateMachine):
         self._model: dict[bytes, Row] = {}
         self._steps: list[str] = []
 
-    # Most sequences would find no row to change, if none was there from the beginning.
+    # Without an initial row, most sequences would have no row to change.
     @initialize(lives=st.tuples(_LIVES, _LIVES))
     def begin(self, lives: tuple[timedelta, timedelta]) -> None:
         for slot, each in enumerate(lives):
@@ -152,40 +152,40 @@ class _Machine(RuleBasedStateMachine):
     def clear(self, since: timedelta, limit: int) -> None:
         began_by = self._clock() - since
         self._model = {digest: row for digest, row in self._model.items() if row.created > began_by}
-        self._steps.append(f"clear(what began {since} ago, {limit} at a time)")
+        self._steps.append(f"clear(rows that began {since} ago or earlier, {limit} at a time)")
         while cleared := self._does(self._table.clear(began_by, limit)):
-            assert cleared <= limit, self._said(f"it says that it has removed {cleared}, and may remove {limit}")
+            assert cleared <= limit, self._said(f"it reports {cleared} removed rows, and may remove {limit}")
 
     @rule(limit=st.integers(1, 5))
     def sweep(self, limit: int) -> None:
         self._steps.append(f"sweep({limit})")
         swept = self._does(self._table.sweep(limit))
-        assert 0 <= swept <= limit, self._said(f"it says that it has removed {swept}, and may remove {limit}")
+        assert 0 <= swept <= limit, self._said(f"it reports {swept} removed rows, and may remove {limit}")
 
     @invariant()
     def they_agree(self) -> None:
         for slot, digest in enumerate(self._digests):
             found, expected = self._does(self._table.read(digest)), self._present(digest)
-            assert found == expected, self._said(f"read({slot}) gives {found}, and should give {expected}")
+            assert found == expected, self._said(f"read({slot}) returns {found}, and should return {expected}")
         for number, principal in enumerate(self._principals):
             listed = [each for each in self._does(self._table.find(principal)) if each.digest in self._digests]
             created = [each.created for each in listed]
             assert created == sorted(created), self._said(f"find(principal {number}) is not sorted by created")
             wanted = sorted(self._listed(principal))
             assert sorted(listed) == wanted, self._said(
-                f"find(principal {number}) gives {sorted(listed)}, and should give {wanted}"
+                f"find(principal {number}) returns {sorted(listed)}, and should return {wanted}"
             )
 
     def _answers(self, step: str, verb: Awaitable[Any], expected: Any) -> None:
         """Take a step, and compare its answer."""
         self._steps.append(step)
         answer = self._does(verb)
-        assert answer == expected, self._said(f"it answered {answer}, and should have answered {expected}")
+        assert answer == expected, self._said(f"it returned {answer}, and should have returned {expected}")
 
     def _said(self, fault: str) -> str:
-        """Return what is wrong after the last step, with what came before."""
+        """Return a message with what is wrong after the last step, and the steps before it."""
         *before, last = self._steps or ["the beginning"]
-        came = f" It came after: {'; '.join(before)}." if before else ""
+        came = f" Steps before: {'; '.join(before)}." if before else ""
         return f"after step {len(self._steps)}, {last}: {fault}.{came}"
 
     def _does(self, verb: Awaitable[R]) -> R:
@@ -212,7 +212,7 @@ class _Machine(RuleBasedStateMachine):
 
 
 def _slowness(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> float:
-    """Return how many seconds a verb takes, of a few that read and write."""
+    """Return how many seconds a verb takes, measured with a few reads and writes."""
     digest, row = new_digest(), new_row(clock, principal=new_principal())
 
     async def use() -> None:
@@ -223,7 +223,7 @@ def _slowness(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> fl
             await table.touch(digest, row.expires, seen=row.created)
             await table.remove(digest)
 
-    # The first use connects, and makes the table.
+    # The first use connects, and creates the table.
     runner.run(use())
     began = time.perf_counter()
     runner.run(use())

@@ -1,4 +1,4 @@
-"""What each verb that looks for rows does, alone."""
+"""Test each verb that searches for rows, by itself."""
 
 from datetime import timedelta
 
@@ -15,11 +15,11 @@ class ManyRowsTests(TableSuite, sealed=True):
 
     # find
 
-    async def test_find_gives_the_rows_of_one_principal_oldest_first(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_find_returns_one_principals_rows_oldest_first(self, table: AsyncTable, clock: FakeClock) -> None:
         principal = new_principal()
         rows = {
             new_digest(): new_row(clock, age=n * HOUR, lives=n * HOUR, principal=principal, client=f"client {n}")
-            # So many that no other order is this one by chance.
+            # Enough rows that no other order gives this one by chance.
             for n in (2, 7, 4, 1, 6, 3, 8, 5)
         }
         for digest, row in rows.items():
@@ -34,13 +34,13 @@ class ManyRowsTests(TableSuite, sealed=True):
             RowInfo(digest, row.created, row.expires, row.client, row.seen) for digest, row in expected
         ]
 
-    async def test_find_knows_of_no_stranger(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_find_returns_nothing_for_an_unknown_principal(self, table: AsyncTable, clock: FakeClock) -> None:
         await table.insert(new_digest(), new_row(clock))
 
         assert list(await table.find(new_principal())) == []
         assert list(await table.find("")) == []
 
-    async def test_find_sees_what_touch_and_replace_did(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_find_sees_the_changes_of_touch_and_replace(self, table: AsyncTable, clock: FakeClock) -> None:
         principal = new_principal()
         touched, replaced = new_digest(), new_digest()
         for digest in (touched, replaced):
@@ -55,7 +55,7 @@ class ManyRowsTests(TableSuite, sealed=True):
         clock.advance(HOUR)
         assert {each.digest for each in await table.find(principal)} == {touched, replaced}
 
-    async def test_find_forgets_what_was_deleted(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_find_omits_deleted_rows(self, table: AsyncTable, clock: FakeClock) -> None:
         principal = new_principal()
         digests = [new_digest() for _ in range(3)]
         for digest in digests:
@@ -64,7 +64,7 @@ class ManyRowsTests(TableSuite, sealed=True):
 
         assert {each.digest for each in await table.find(principal)} == set(digests[1:])
 
-    async def test_find_lists_a_tombstone_until_it_expires(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_find_returns_a_tombstone_until_it_expires(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, principal = new_digest(), new_principal()
         row = new_row(clock, age=HOUR, principal=principal, client="a telephone")
         await table.insert(digest, row)
@@ -75,7 +75,7 @@ class ManyRowsTests(TableSuite, sealed=True):
         clock.advance(timedelta(minutes=1))
         assert list(await table.find(principal)) == []
 
-    async def test_find_forgets_what_has_expired(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_find_omits_expired_rows(self, table: AsyncTable, clock: FakeClock) -> None:
         principal, lasting = new_principal(), new_digest()
         await table.insert(new_digest(), new_row(clock, lives=HOUR, principal=principal))
         await table.insert(lasting, new_row(clock, lives=2 * HOUR, principal=principal))
@@ -87,7 +87,9 @@ class ManyRowsTests(TableSuite, sealed=True):
 
     # clear
 
-    async def test_clear_removes_what_began_then_or_before(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_clear_removes_rows_that_began_at_or_before_the_given_time(
+        self, table: AsyncTable, clock: FakeClock
+    ) -> None:
         principal = new_principal()
         older, now, newer = (new_digest() for _ in range(3))
         for digest, age in ((older, HOUR), (now, 0 * HOUR), (newer, -SECOND)):
@@ -97,7 +99,7 @@ class ManyRowsTests(TableSuite, sealed=True):
         assert [await table.read(digest) is None for digest in (older, now, newer)] == [True, True, False]
         assert [each.digest for each in await table.find(principal)] == [newer]
 
-    async def test_clear_goes_by_the_beginning_and_by_no_other_time(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_clear_considers_only_when_rows_began(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock)
         await table.insert(digest, row)
         clock.advance(HOUR / 2)
@@ -114,7 +116,7 @@ class ManyRowsTests(TableSuite, sealed=True):
         assert await table.clear(clock()) == 2
         assert [await table.read(digest) for digest in (renewed, note)] == [None, None]
 
-    async def test_clear_removes_as_many_as_it_is_told_and_counts_them(
+    async def test_clear_removes_at_most_the_limit_and_returns_the_number(
         self, table: AsyncTable, clock: FakeClock
     ) -> None:
         for _ in range(10):
@@ -122,7 +124,7 @@ class ManyRowsTests(TableSuite, sealed=True):
 
         assert [await table.clear(clock(), limit) for limit in (3, 1, 100, 100)] == [3, 1, 6, 0]
 
-    async def test_what_was_cleared_can_only_be_begun_anew(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_a_cleared_row_can_only_be_inserted_anew(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock)
         await table.insert(digest, row)
         await table.clear(clock())
@@ -134,7 +136,7 @@ class ManyRowsTests(TableSuite, sealed=True):
 
     # sweep
 
-    async def test_sweep_leaves_what_lives(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_sweep_leaves_live_rows(self, table: AsyncTable, clock: FakeClock) -> None:
         live, renewed, expired = new_digest(), new_digest(), new_digest()
         await table.insert(live, new_row(clock, lives=2 * HOUR))
         await table.insert(renewed, new_row(clock, lives=2 * HOUR))
@@ -148,7 +150,7 @@ class ManyRowsTests(TableSuite, sealed=True):
         assert await table.read(renewed) is not None
         assert await table.read(expired) is None
 
-    async def test_sweep_removes_as_many_as_it_is_told_and_counts_them(
+    async def test_sweep_removes_at_most_the_limit_and_returns_the_number(
         self, table: AsyncTable, clock: FakeClock
     ) -> None:
         self.needs_sweeping()
@@ -165,7 +167,7 @@ class ManyRowsTests(TableSuite, sealed=True):
 
         assert await table.sweep() == 1
 
-    async def test_each_write_sweeps_a_little(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_each_write_sweeps_a_few_rows(self, table: AsyncTable, clock: FakeClock) -> None:
         self.needs_sweeping()
         for _ in range(100):
             await table.insert(new_digest(), new_row(clock, lives=HOUR))

@@ -14,7 +14,7 @@ __all__ = ["ModelTests"]
 class ModelTests(TableSuite, sealed=True):
     """Random sequences of verbs."""
 
-    def test_a_table_agrees_with_a_dict_whatever_is_done_to_it(
+    def test_a_table_agrees_with_a_dict_after_every_operation(
         self, table: AsyncTable, clock: FakeClock, runner: asyncio.Runner
     ) -> None:
         pytest.importorskip("hypothesis", reason="the model needs hypothesis: pip install hypothesis")

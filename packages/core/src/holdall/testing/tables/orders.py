@@ -37,7 +37,7 @@ class InterleavingConformance(Suite, sealed=True):
             def make_table(self):
                 return lambda clock: as_async(MyTable(clock=clock))
 
-    The number of orders that each test has explored is in pytest's JUnit report, among the properties of the run.
+    Pytest's JUnit report has the number of orders that each test explored, among the properties of the run.
 
     Attributes:
         triples: Interleave three requests too: millions of orders, which takes minutes over a network.
@@ -47,7 +47,7 @@ class InterleavingConformance(Suite, sealed=True):
 
     @pytest.fixture
     def three_may_meet(self) -> None:
-        # Before a table is made, because hundreds of tests that are skipped must not make one each.
+        # Skipped before a table is made, because hundreds of skipped tests must not make one each.
         if not self.triples:  # pragma: no branch  # our own tables let three meet only in full size
             pytest.skip("three requests at this table would take too long")
 
@@ -58,7 +58,7 @@ class InterleavingConformance(Suite, sealed=True):
         runner: asyncio.Runner,
         record_testsuite_property: Callable[[str, object], None],
     ) -> Meet:
-        """Let requests that do what some names say meet in every order, and note how many orders there are."""
+        """Return a function that runs the named acts concurrently in every order, and records the number of orders."""
 
         def meet(acts: Mapping[str, Act], *names: str, **options: Any) -> Explored:
             explored = runner.run(explore([acts[name] for name in names], make_table, **options))
@@ -68,34 +68,34 @@ class InterleavingConformance(Suite, sealed=True):
         return meet
 
     @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 2)), ids=" + ".join)
-    def test_two_requests_keep_every_promise_in_every_order(self, names: tuple[str, ...], meet: Meet) -> None:
+    def test_two_requests_keep_every_guarantee_in_every_order(self, names: tuple[str, ...], meet: Meet) -> None:
         assert meet(ACTS, *names).schedules > 1
 
     @pytest.mark.usefixtures("three_may_meet")
     @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 3)), ids=" + ".join)
-    def test_three_requests_keep_every_promise_in_every_order(self, names: tuple[str, ...], meet: Meet) -> None:
+    def test_three_requests_keep_every_guarantee_in_every_order(self, names: tuple[str, ...], meet: Meet) -> None:
         assert meet(ACTS, *names).schedules > 5
 
     @pytest.mark.parametrize("name", OWNERS_ACTS)
     @pytest.mark.parametrize("revocation", REVOCATIONS)
-    def test_who_ends_sessions_ends_those_that_are_there_and_no_others_in_every_order(
+    def test_revocations_end_exactly_the_existing_sessions_in_every_order(
         self, revocation: str, name: str, meet: Meet
     ) -> None:
         assert meet(OWNERS_ACTS, revocation, name, kind=RevocationRun).schedules > 1
 
     @pytest.mark.usefixtures("three_may_meet")
     @pytest.mark.parametrize("names", _THREE_WITH_A_REVOCATION, ids=" + ".join)
-    def test_who_ends_sessions_ends_those_that_are_there_among_three_in_every_order(
+    def test_revocations_among_three_acts_end_exactly_the_existing_sessions_in_every_order(
         self, names: tuple[str, ...], meet: Meet
     ) -> None:
         assert meet(OWNERS_ACTS, *names, idle=False, kind=RevocationRun).schedules > 5
 
     @pytest.mark.parametrize("name", [*ACTS, *ATOMIC_ACTS])
-    def test_an_atomic_update_keeps_every_promise_in_every_order(self, name: str, meet: Meet) -> None:
-        # Over a network without the step that moves the expiry, so that there are fewer orders.
+    def test_an_atomic_update_keeps_every_guarantee_in_every_order(self, name: str, meet: Meet) -> None:
+        # Over a network, without the step that moves the expiry, so that there are fewer orders.
         assert meet(_ALL, "count", name, idle=self.triples).schedules > 1
 
     @pytest.mark.usefixtures("three_may_meet")
     @pytest.mark.parametrize("name", ["count", "drop", "renew"])
-    def test_two_atomic_updates_keep_every_promise_in_every_order(self, name: str, meet: Meet) -> None:
+    def test_two_atomic_updates_keep_every_guarantee_in_every_order(self, name: str, meet: Meet) -> None:
         assert meet(_ALL, "count", "count", name, idle=False).schedules > 5

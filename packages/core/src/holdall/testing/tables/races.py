@@ -1,4 +1,4 @@
-"""Several at once: threads for a table that answers at once, tasks for one that is awaited."""
+"""Run several workers at once: threads for a sync table, tasks for an async one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,9 +19,9 @@ _ROUNDS = 25
 
 
 class RaceTests(TableSuite, sealed=True):
-    """Each verb is atomic among writers."""
+    """Each verb is atomic among concurrent writers."""
 
-    async def test_of_many_replacements_none_is_lost(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_concurrent_replacements_with_retries_are_all_kept(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
         await table.insert(digest, new_row(clock, b"0"))
 
@@ -35,7 +35,9 @@ class RaceTests(TableSuite, sealed=True):
         assert row is not None
         assert (int(row.data), row.version) == (_WORKERS * _ROUNDS, 1 + _WORKERS * _ROUNDS)
 
-    async def test_of_many_replacements_of_one_version_one_wins(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_of_concurrent_replacements_of_one_version_one_wins(
+        self, table: AsyncTable, clock: FakeClock
+    ) -> None:
         for _ in range(_ROUNDS):
             digest = new_digest()
             await table.insert(digest, new_row(clock))
@@ -51,7 +53,7 @@ class RaceTests(TableSuite, sealed=True):
             assert row is not None
             assert int(row.data) == winner
 
-    async def test_of_many_inserts_one_wins(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_of_concurrent_inserts_one_wins(self, table: AsyncTable, clock: FakeClock) -> None:
         for _ in range(_ROUNDS):
             digest = new_digest()
 
@@ -64,7 +66,7 @@ class RaceTests(TableSuite, sealed=True):
             assert row is not None
             assert [worker for worker, won in enumerate(answers) if won] == [int(row.data)]
 
-    async def test_of_many_removals_one_gets_the_row(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_of_concurrent_removals_one_returns_the_row(self, table: AsyncTable, clock: FakeClock) -> None:
         for _ in range(_ROUNDS):
             digest, row = new_digest(), new_row(clock)
             await table.insert(digest, row)
@@ -76,7 +78,7 @@ class RaceTests(TableSuite, sealed=True):
 
             assert [answer for answer in answers if answer is not None] == [row]
 
-    async def test_what_was_deleted_does_not_come_back(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_a_deleted_row_does_not_come_back(self, table: AsyncTable, clock: FakeClock) -> None:
         principal = new_principal()
         for _ in range(_ROUNDS):
             digest = new_digest()
@@ -94,7 +96,7 @@ class RaceTests(TableSuite, sealed=True):
             assert await table.read(digest) is None
         assert list(await table.find(principal)) == []
 
-    async def test_what_was_cleared_does_not_come_back(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_a_cleared_row_does_not_come_back(self, table: AsyncTable, clock: FakeClock) -> None:
         digests = [new_digest() for _ in range(_WORKERS)]
         for digest in digests:
             await table.insert(digest, new_row(clock, b"0"))
@@ -112,7 +114,7 @@ class RaceTests(TableSuite, sealed=True):
 
         assert [await table.read(digest) for digest in digests] == [None] * _WORKERS
 
-    async def test_a_touch_takes_no_write_away(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_touch_undoes_no_write(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, b"0")
         await table.insert(digest, row)
 
@@ -131,7 +133,7 @@ class RaceTests(TableSuite, sealed=True):
 
 
 async def _increment(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
-    """Add one to the number in a row, as often as it takes; leave a row that is gone."""
+    """Add one to the number in a row, retrying after conflicts; leave a row that is gone."""
     while (row := await table.read(digest)) is not None:
         after = new_row(clock, str(int(row.data) + 1).encode(), row.version + 1)
         if await table.replace(digest, after, version=row.version) is not Replacement.CONFLICT:
@@ -139,7 +141,7 @@ async def _increment(table: AsyncTable, clock: FakeClock, digest: bytes) -> None
 
 
 async def at_once(table: AsyncTable, work: Callable[[int], Awaitable[R]], *, workers: int = _WORKERS) -> list[R]:
-    """Let each worker do its *work* and return their results."""
+    """Run *work* in each worker at once, and return their results."""
     if not isinstance(table, Awaited):
         return await asyncio.gather(*(work(n) for n in range(workers)))
 

@@ -1,4 +1,4 @@
-"""Readers that come while a verb is under way: they see a row as it was before the verb or as it is after it."""
+"""Test readers that arrive during a verb: they see the row as it was before the verb or as it is after it."""
 
 import asyncio
 import sys
@@ -20,17 +20,17 @@ __all__ = ["ReaderTests"]
 Rows = dict[bytes, Row]
 Doing = Callable[[bytes, Row], Coroutine[Any, Any, None]]
 
-# So many readers do each kind of look.
+# The number of readers for each kind of look.
 _READERS = 2
-# A look that takes longer waits for a lock, which the verb holds.
+# A look that takes longer is waiting for a lock, which the verb holds.
 _PATIENCE_SECONDS = 0.05
 
 
 class ReaderTests(TableSuite, sealed=True):
     """
-    Each verb is atomic for concurrent readers, who may hold no lock.
+    Each verb is atomic for concurrent readers, who must not need a lock.
 
-    A table that answers without a network is looked at before each instruction of a verb too.
+    If a table answers without a network, a reader also looks before each instruction of a verb.
     """
 
     async def test_a_removed_row_is_read_and_found_until_its_tombstone_is(
@@ -112,7 +112,7 @@ class ReaderTests(TableSuite, sealed=True):
 
         await _while_others_look(table, _rows(table, clock), insert, look)
 
-    async def test_a_row_that_takes_the_place_of_an_expired_one_is_never_found_under_the_old_principal(
+    async def test_a_row_that_replaces_an_expired_one_is_never_found_under_the_old_principal(
         self, table: AsyncTable, clock: FakeClock
     ) -> None:
         old, finds = await _filled(table, clock), _finds(table)
@@ -131,7 +131,7 @@ class ReaderTests(TableSuite, sealed=True):
         new = {digest: new_row(clock, b"new", principal=new_principal()) for digest in old}
         await _while_others_look(table, new, insert, look)
 
-    async def test_a_verb_that_is_refused_is_not_seen(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_a_refused_verb_has_no_visible_effect(self, table: AsyncTable, clock: FakeClock) -> None:
         async def try_to_write(digest: bytes, row: Row) -> None:
             assert await table.insert(digest, new_row(clock, b"other", principal=new_principal())) is False
             assert await table.replace(digest, new_row(clock, b"other", 3), version=2) is Replacement.CONFLICT
@@ -141,7 +141,7 @@ class ReaderTests(TableSuite, sealed=True):
 
         await _while_others_look(table, await _filled(table, clock), try_to_write, read, _finds(table))
 
-    async def test_what_lives_can_be_read_and_found_while_others_are_swept_and_cleared(
+    async def test_live_rows_can_be_read_and_found_during_sweep_and_clear(
         self, table: AsyncTable, clock: FakeClock
     ) -> None:
         for n in range(_rounds(table)):
@@ -159,7 +159,7 @@ class ReaderTests(TableSuite, sealed=True):
 
 
 def _rounds(table: AsyncTable) -> int:
-    """Return how often to try: less often where each time is a round trip to a server."""
+    """Return how often to try: less often where each try is a round trip to a server."""
     if not isinstance(table, Awaited):
         return 20
     return 40 if table.leaves_process else 200
@@ -170,7 +170,7 @@ def _rows(table: AsyncTable, clock: FakeClock) -> Rows:
 
 
 async def _filled(table: AsyncTable, clock: FakeClock) -> Rows:
-    """Return rows that *table* holds now, each of a principal of its own."""
+    """Insert rows, each with its own principal, and return them."""
     rows = _rows(table, clock)
     for digest, row in rows.items():
         await table.insert(digest, row)
@@ -185,7 +185,7 @@ def _finds(table: AsyncTable) -> Doing:
 
 
 async def _while_others_look(table: AsyncTable, rows: Rows, act: Doing, *looks: Doing) -> None:
-    """Do *act* to each row while others *look* at it."""
+    """Apply *act* to each row while others *look* at it."""
     items = list(rows.items())
     if isinstance(table, Awaited) and not table.blocking_reads:
         for look in looks:
@@ -213,10 +213,12 @@ async def _while_others_look(table: AsyncTable, rows: Rows, act: Doing, *looks: 
 
 
 def _look_before_each_instruction(digest: bytes, row: Row, act: Doing, look: Doing) -> None:
-    """Do *act*, and have another thread *look* before each instruction of Python's that it consists of."""
+    """Run *act*, and have another thread *look* before each of its bytecode instructions."""
     looks: list[Future[None]] = []
 
-    def trace(frame: Any, event: str, argument: object) -> Any:  # pragma: no cover  # Python traces no trace function
+    def trace(
+        frame: Any, event: str, argument: object
+    ) -> Any:  # pragma: no cover  # Python does not trace trace functions
         frame.f_trace_opcodes = True
         if not looks or looks[-1].done():
             looks.append(onlooker.submit(_run, look(digest, row)))
@@ -235,14 +237,14 @@ def _look_before_each_instruction(digest: bytes, row: Row, act: Doing, look: Doi
 
 
 def _run(steps: Coroutine[Any, Any, None]) -> None:
-    """Take *steps* to their end, which wait for nothing."""
+    """Run *steps*, which wait for nothing, to their end."""
     with suppress(StopIteration):
         steps.send(None)
 
 
 @contextmanager
 def _eager_threads() -> Iterator[None]:
-    """Let threads take turns hundreds of times as often as usual, so that some do in the middle of a verb."""
+    """Make threads switch hundreds of times as often as usual, so that some do so in the middle of a verb."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:

@@ -1,4 +1,4 @@
-"""Rows, digests and principals to test tables with."""
+"""Rows, digests and principals for tests of tables."""
 
 import os
 from datetime import datetime, timedelta
@@ -11,12 +11,12 @@ __all__ = ["HOUR", "SECOND", "SUCCESSOR", "leave_tombstone", "new_digest", "new_
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 
-#: Where a tombstone points: a kind and a digest, as a store writes them.
+#: The target of a tombstone: a kind and a digest, as a store writes them.
 SUCCESSOR = b"\0" + bytes(range(224, 256))
 
 
 def new_digest() -> bytes:
-    """Return a digest that no row stands under."""
+    """Return a digest that no row has."""
     return os.urandom(32)
 
 
@@ -35,17 +35,17 @@ def new_row(
     principal: str | None = None,
     client: str | None = None,
 ) -> Row:
-    """Return a row that began *age* ago, is used now and *lives* from now on."""
+    """Return a row that began *age* ago, was used now and *lives* that long from now on."""
     now = clock()
     return Row(data, version, now + lives, now - age, principal, client, now)
 
 
 def pointer(until: datetime) -> Tombstone:
-    """Return a tombstone that lasts *until* then."""
+    """Return a tombstone that lasts *until* this time."""
     return Tombstone(until, SUCCESSOR)
 
 
 async def leave_tombstone(table: AsyncTable, clock: Clock, digest: bytes) -> None:
-    """Insert a row and remove it again, as a renewal does, with a tombstone that lasts an hour."""
+    """Insert a row and remove it again as a renewal does, with a tombstone that lasts an hour."""
     await table.insert(digest, new_row(clock))
     await table.remove(digest, tombstone=pointer(clock() + HOUR))

@@ -1,4 +1,4 @@
-"""What the tests of a table share."""
+"""The base class of the table tests."""
 
 import inspect
 import os
@@ -12,15 +12,15 @@ __all__ = ["TableSuite", "check_awaited"]
 
 
 def check_awaited(name: str, table: Any) -> None:
-    """Fail with an explanation if what the fixture *name* gave is no table that can be awaited."""
+    """Fail with an explanation if the fixture *name* did not return an awaitable table."""
     if not hasattr(table, "read"):
-        pytest.fail(f"the fixture {name} gave a {type(table).__name__}, which is no table: it has no read().")
+        pytest.fail(f"the fixture {name} returned a {type(table).__name__}, which is not a table: it has no read().")
     if not inspect.iscoroutinefunction(table.read):
-        pytest.fail(f"the suite awaits the table, and this one is sync: let {name} return as_async(…) of it.")
+        pytest.fail(f"the suite awaits the table, and this one is sync: let {name} return as_async(…) instead.")
 
 
 class TableSuite(Suite):
-    """What a table may declare that it cannot do."""
+    """The capabilities that a table may declare that it lacks."""
 
     sweeps = True
     forks = True
@@ -28,7 +28,7 @@ class TableSuite(Suite):
 
     @pytest.fixture(autouse=True)
     def _is_awaited(self, request: pytest.FixtureRequest) -> None:
-        """Explain what every test would fail with."""
+        """Explain why every test would fail."""
         for name in {"table", "broken_table"} & set(request.fixturenames):
             check_awaited(name, request.getfixturevalue(name))
 

@@ -1,4 +1,4 @@
-"""What each verb that takes one row's digest does, alone."""
+"""Test each verb that takes one row's digest, by itself."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ Ending = Callable[[AsyncTable, FakeClock, bytes], Awaitable[None]]
 
 
 async def _never_was(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
-    """Leave nothing where nothing was."""
+    """Do nothing, so that there never was a row."""
 
 
 async def _expired(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
@@ -48,19 +48,17 @@ _no_live_row = pytest.mark.parametrize("end", [_never_was, _expired, _deleted, l
 class VerbTests(TableSuite, sealed=True):
     """``read insert replace touch remove``."""
 
-    async def test_read_finds_nothing_where_nothing_is(self, table: AsyncTable) -> None:
+    async def test_read_returns_nothing_for_an_unknown_digest(self, table: AsyncTable) -> None:
         assert await table.read(new_digest()) is None
 
     @pytest.mark.parametrize("text", [None, "7", "", "Zoë:{1}\n'\"\0", "long " * 100], ids=repr)
-    async def test_read_gives_back_what_was_inserted(
-        self, table: AsyncTable, clock: FakeClock, text: str | None
-    ) -> None:
+    async def test_read_returns_what_was_inserted(self, table: AsyncTable, clock: FakeClock, text: str | None) -> None:
         digest, row = new_digest(), new_row(clock, b"data", version=3, age=HOUR, principal=text, client=text)
 
         assert await table.insert(digest, row) is True
         assert await table.read(digest) == row
 
-    async def test_a_row_need_not_say_when_it_was_used(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_a_row_may_lack_the_time_of_its_last_use(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock)._replace(seen=None)
         await table.insert(digest, row)
 
@@ -74,7 +72,7 @@ class VerbTests(TableSuite, sealed=True):
     async def test_the_longest_principal_and_client_are_kept(
         self, table: AsyncTable, clock: FakeClock, letter: str
     ) -> None:
-        # By chance, so that no compression makes it shorter.
+        # Random, so that no compression makes it shorter.
         some = os.urandom(MAX_PRINCIPAL_BYTES // 4).hex()
         principal = some + letter * ((MAX_PRINCIPAL_BYTES - len(some)) // len(letter.encode()))
         client = letter * (MAX_CLIENT_BYTES // len(letter.encode()))
@@ -102,7 +100,7 @@ class VerbTests(TableSuite, sealed=True):
         "digest",
         [b"\0" * 32, b"\xff" * 32, b"{*?[a]}:'\"\\%_\r\n\0".ljust(32), bytes(range(32)), bytes(range(224, 256))],
     )
-    async def test_any_digest_will_do(self, table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
+    async def test_any_digest_is_accepted(self, table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
         principal = new_principal()
         row = new_row(clock, digest, principal=principal)
         near = digest[:-1] + bytes([digest[-1] ^ 1])
@@ -113,14 +111,14 @@ class VerbTests(TableSuite, sealed=True):
         assert [each.digest for each in await table.find(principal)] == [digest]
         assert await table.remove(digest) == row
 
-    async def test_the_latest_time_of_all_is_kept(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_the_latest_possible_time_is_kept(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock)._replace(expires=NEVER)
         await table.insert(digest, row)
 
         assert await table.read(digest) == row
 
     async def test_more_than_a_thousand_rows_are_kept_apart(self, table: AsyncTable, clock: FakeClock) -> None:
-        # More than what is often kept at most; and two of them nearly always share any 16 bits that a table looks at.
+        # More rows than a cache usually holds; and two of them almost always share any 16 bits that a table looks at.
         rows = {new_digest(): new_row(clock, str(n).encode()) for n in range(1100)}
         for digest, row in rows.items():
             await table.insert(digest, row)
@@ -145,7 +143,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.insert(digest, new_row(clock, b"second", principal=new_principal())) is False
         assert await table.read(digest) == row
 
-    async def test_insert_does_not_overwrite_a_tombstone(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_insert_never_overwrites_a_tombstone(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
         await leave_tombstone(table, clock, digest)
 
@@ -154,7 +152,7 @@ class VerbTests(TableSuite, sealed=True):
         assert row is not None
         assert row.is_tombstone
 
-    async def test_insert_takes_the_place_of_what_has_expired(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_insert_replaces_an_expired_row(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, old = new_digest(), new_principal()
         await table.insert(digest, new_row(clock, b"old", lives=HOUR, principal=old))
         clock.advance(HOUR)
@@ -176,9 +174,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.replace(digest, after, version=1) is Replacement.REPLACED
         assert await table.read(digest) == row._replace(data=b"new", version=2, expires=after.expires, seen=clock())
 
-    async def test_replace_leaves_created_principal_and_device_as_they_were(
-        self, table: AsyncTable, clock: FakeClock
-    ) -> None:
+    async def test_replace_keeps_created_principal_and_client(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, principal, other = new_digest(), new_principal(), new_principal()
         row = new_row(clock, principal=principal, client="a telephone")
         await table.insert(digest, row)
@@ -192,7 +188,7 @@ class VerbTests(TableSuite, sealed=True):
         assert [each.digest for each in await table.find(principal)] == [digest]
         assert list(await table.find(other)) == []
 
-    async def test_replace_may_bring_the_expiry_nearer(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_replace_may_move_the_expiry_earlier(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
         await table.insert(digest, new_row(clock, lives=2 * HOUR))
         await table.replace(digest, new_row(clock, version=2, lives=HOUR), version=1)
@@ -201,7 +197,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) is None
 
     @pytest.mark.parametrize("version", [0, 1, 3, 1000])
-    async def test_replace_of_another_version_is_a_conflict(
+    async def test_replace_with_another_version_is_a_conflict(
         self, table: AsyncTable, clock: FakeClock, version: int
     ) -> None:
         digest, row = new_digest(), new_row(clock, b"theirs", version=2)
@@ -219,7 +215,9 @@ class VerbTests(TableSuite, sealed=True):
 
     @_no_live_row
     @pytest.mark.parametrize("version", [0, 1])
-    async def test_replace_never_creates(self, table: AsyncTable, clock: FakeClock, end: Ending, version: int) -> None:
+    async def test_replace_never_creates_a_row(
+        self, table: AsyncTable, clock: FakeClock, end: Ending, version: int
+    ) -> None:
         digest, principal = new_digest(), new_principal()
         await end(table, clock, digest)
         before = await table.read(digest)
@@ -232,7 +230,7 @@ class VerbTests(TableSuite, sealed=True):
 
     # touch
 
-    async def test_touch_moves_the_times_and_nothing_else(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_touch_only_moves_the_times(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, b"data", version=3, principal="7", client="a telephone")
         await table.insert(digest, row)
         clock.advance(SECOND)
@@ -243,7 +241,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.replace(digest, new_row(clock, version=4), version=3) is Replacement.REPLACED
 
     @pytest.mark.parametrize(("expires", "seen"), [(-SECOND, -SECOND), (-SECOND, SECOND), (SECOND, -SECOND)])
-    async def test_touch_never_moves_one_back(
+    async def test_touch_never_moves_a_time_back(
         self, table: AsyncTable, clock: FakeClock, expires: timedelta, seen: timedelta
     ) -> None:
         digest, row = new_digest(), new_row(clock)
@@ -265,7 +263,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) is not None
 
     @_no_live_row
-    async def test_touch_brings_nothing_back(self, table: AsyncTable, clock: FakeClock, end: Ending) -> None:
+    async def test_touch_never_brings_a_row_back(self, table: AsyncTable, clock: FakeClock, end: Ending) -> None:
         digest = new_digest()
         await end(table, clock, digest)
         before = await table.read(digest)
@@ -275,7 +273,7 @@ class VerbTests(TableSuite, sealed=True):
 
     # remove
 
-    async def test_remove_gives_the_last_state_once(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_remove_returns_the_last_state_once(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, b"old", principal="7", age=HOUR)
         await table.insert(digest, row)
         await table.replace(digest, row._replace(data=b"new", version=2), version=1)
@@ -284,7 +282,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.remove(digest) is None
         assert await table.read(digest) is None
 
-    async def test_remove_leaves_a_tombstone_until_then(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_remove_leaves_a_tombstone_until_it_expires(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, b"secret", version=3, client="a telephone")
         await table.insert(digest, row)
         clock.advance(HOUR / 2)
@@ -300,7 +298,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) is None
 
     @pytest.mark.parametrize("successor", [b"", b"\0", b"\r\n\xff\xfe", bytes(range(256))], ids=len)
-    async def test_a_tombstone_holds_its_successor_byte_by_byte(
+    async def test_a_tombstone_keeps_its_target_byte_by_byte(
         self, table: AsyncTable, clock: FakeClock, successor: bytes
     ) -> None:
         digest, row = new_digest(), new_row(clock, b"secret")
@@ -316,7 +314,7 @@ class VerbTests(TableSuite, sealed=True):
 
         assert await table.read(digest) == Row(SUCCESSOR, 0, row.expires, row.created, "7")
 
-    async def test_a_tombstone_may_outlive_the_row_it_stands_for(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_a_tombstone_may_outlive_the_row_that_it_replaces(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
         await table.insert(digest, new_row(clock, lives=SECOND))
         await table.remove(digest, tombstone=pointer(clock() + HOUR))
@@ -326,7 +324,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) is not None
 
     @pytest.mark.parametrize("end", [_never_was, _expired, _deleted])
-    async def test_remove_of_nothing_leaves_no_tombstone(
+    async def test_remove_leaves_no_tombstone_where_there_was_no_row(
         self, table: AsyncTable, clock: FakeClock, end: Ending
     ) -> None:
         digest = new_digest()
@@ -337,7 +335,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.insert(digest, new_row(clock)) is True
 
     @pytest.mark.parametrize("again", [False, True])
-    async def test_remove_of_a_tombstone_leaves_it(self, table: AsyncTable, clock: FakeClock, again: bool) -> None:
+    async def test_remove_leaves_a_tombstone_unchanged(self, table: AsyncTable, clock: FakeClock, again: bool) -> None:
         digest = new_digest()
         await leave_tombstone(table, clock, digest)
         before = await table.read(digest)
