@@ -59,7 +59,7 @@ class Machine:
         """Say it in Markdown."""
         memory = f"{self.memory / 2**30:.0f} GB"
         yield f"Measured {self.at} with {self.python} on {self.cpus} CPUs of {self.processor}, {memory}, {self.system}."
-        yield f"In the minute before, {self.load:.1f} processes wanted to run on average."
+        yield f"In the minute before, {self.load:.1f} processes on average were ready to run."
         yield "Versions: " + ", ".join(f"{name} {number}" for name, number in self.versions.items()) + "."
 
 

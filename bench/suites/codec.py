@@ -50,8 +50,8 @@ def tables(effort: Effort) -> Iterator[Table]:
             }
             for name in codecs
         },
-        "The limit does what any encrypted cookie needs and nothing else: the standard library's JSON with its encoder "
-        "kept, one AES key, 12 random bytes, base64.",
+        "The limit does only what any encrypted cookie needs: JSON with a reused encoder of the standard library, "
+        "AES-GCM with one key and 12 random bytes, and base64.",
     )
     yield Table(
         "A round trip",
@@ -63,10 +63,10 @@ def tables(effort: Effort) -> Iterator[Table]:
         for name, round_trip in codecs.items()
     }
     yield Table(
-        "The length of the value",
+        "The length of the cookie's value",
         dict.fromkeys(PAYLOADS, "B"),
         lengths,
-        "Browsers keep 4096 bytes, name and attributes included.",
+        "Browsers accept cookies of up to 4096 bytes, including the name and the attributes.",
     )
 
 

@@ -52,12 +52,12 @@ def _requests(effort: Effort, folder: Path) -> Iterator[Table]:
     names = dict.fromkeys(name for name, _ in acts)
     costs = {name: {use: figure(taken[name, use], scale=1e6) for use in _USES} for name in names}
     yield Table(
-        "A request with a session in a cookie, by itself",
+        "A request with a session in a cookie, without a framework",
         dict.fromkeys(_USES, "µs"),
         costs,
-        "Without a framework: the header is parsed, the session opened, read or written, and the answer's header made. "
-        "A logged-in revocable session also reads one row; an anonymous one does not use the table. With overflow only "
-        "a session that does not fit has a row, here of 8 KB, and reads and writes it.",
+        "Each request parses the header, opens the session, reads or writes it, and creates the response's header. A "
+        "logged-in session with `revocable=` also reads one row; an anonymous one does not use the table. With "
+        "`overflow=`, only a session that does not fit has a row, here of 8 KB, which is read and written.",
     )
     ratios: dict[str, dict[str, Cell]] = {
         name: {
@@ -67,7 +67,7 @@ def _requests(effort: Effort, folder: Path) -> Iterator[Table]:
         for name in names
         if not name.startswith(_PLAIN)
     }
-    yield Table("The same, against one name", dict.fromkeys(_USES, "x"), ratios)
+    yield Table("The same, compared with a single cookie name", dict.fromkeys(_USES, "x"), ratios)
     in_file.close()
 
 
@@ -116,7 +116,8 @@ def _compression(effort: Effort) -> Iterator[Table]:
         }
         for name, record in records.items()
     }
-    yield Table("Compression, by size", columns, rows, "Browsers keep 4096 bytes, name and attributes included.")
+    note = "Browsers accept cookies of up to 4096 bytes, including the name and the attributes."
+    yield Table("Compression, by size", columns, rows, note)
 
 
 def _cart(lines: int) -> list[dict[str, Any]]:

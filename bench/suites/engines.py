@@ -43,12 +43,12 @@ def tables(effort: Effort) -> Iterator[Table]:
                 for name in theirs:
                     many[name] = _many_clients(engine, name, both[name], place, pool, effort, {})
     yield Table(
-        "Many clients: how much they do in all, against one",
+        "Many clients: their total throughput, compared with one client",
         {column: "/s" if column.endswith("in all") else "x" for column in next(iter(many.values()))},
         many,
-        f"{_CLIENTS} threads, {_PROCESSES} processes; and {_CLIENTS} threads of ours that write while so many of them "
-        "share one session, so that what they write meets what others write and is merged. The others do not notice a "
-        "conflict: the last one's write stands.",
+        f"{_CLIENTS} threads, or {_PROCESSES} processes. In the last columns, {_CLIENTS} threads write to our table, "
+        "and the given share of them writes to one session, where concurrent writes are merged. The other libraries "
+        "do not detect conflicts: the last write wins.",
     )
 
 
@@ -67,10 +67,10 @@ def _one_client(engine: str, clients: Mapping[str, Clients], effort: Effort) -> 
         f"{engine}, one client",
         columns,
         cells,
-        "A small session. The driver is asked by hand for what our table asks of it, in one round trip each: all that "
-        "a row has, and to write over the version that was read. The least that it can be asked is a value by its "
-        "key, and the least that a store adds whose rows show neither ids nor data is in the third line: a hash, a "
-        "key, AES-256-GCM and JSON.",
+        "With a small session. The first line is the least that a driver can do: access a value by its key. The second "
+        "line is the driver doing what our table does, in one round trip each: it reads a whole row, and overwrites "
+        "the version that was read. The third line adds the least that a store needs if its rows reveal neither IDs "
+        "nor data: a hash, a key, AES-256-GCM and JSON.",
     )
 
 

@@ -50,7 +50,7 @@ def tables(effort: Effort) -> Iterator[Table]:
             "sessions",
             _by_sessions(effort, here),
             _CONSTANT,
-            "Of all but MemoryTable it is the time on the wall; PostgreSQL's server does not wait for its disk.",
+            "Wall-clock time, except for MemoryTable. PostgreSQL's server does not wait for its disk.",
         )
     yield grown("A larger session", "bytes of JSON", _by_bytes(), _LINEAR)
     yield grown("More keys in a session", "keys in the session", _by_keys(), _LINEAR)
@@ -59,9 +59,9 @@ def tables(effort: Effort) -> Iterator[Table]:
         "How the cost grows",
         {"exponent": ""},
         curves,
-        "With the exponent 0 the cost stays as it is, with 1 it grows as the number does: the slope of the straight "
-        "line through the points, both axes logarithmic. All of a session is read and written, so a larger one costs "
-        "more.",
+        "With an exponent of 0, the cost is constant; with 1, it grows in proportion. The exponent is the slope of "
+        "the straight line through the points on logarithmic axes. A session is always read and written as a whole, "
+        "so a larger one costs more.",
     )
 
 

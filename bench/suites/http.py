@@ -69,8 +69,8 @@ def _requests(framework: str, ports: Mapping[str, int], effort: Effort) -> Table
         f"{framework} on {server}",
         dict.fromkeys(next(iter(cells.values())), ""),
         cells,
-        f"Requests per second of {_CONNECTIONS} connections, against the same application without sessions, and how "
-        "long each took. The client takes its share of the machine too.",
+        f"Requests per second over {_CONNECTIONS} connections, compared with the same application without sessions, "
+        "and the time that each took. The client uses some of the machine's CPU time too.",
     )
 
 

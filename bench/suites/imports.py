@@ -47,9 +47,8 @@ def tables(effort: Effort) -> Iterator[Table]:
     for name, (_, there, target) in _STARTS.items():
         added = overhead(taken[name, "with"], taken[name, "without"])
         cells[name] = {"adds": figure(added, scale=1e3, at_most=target), "to": there or "Python alone"}
-    yield Table(
-        "What it adds to the start", {"adds": "ms", "to": ""}, cells, "The processor's time of a whole process."
-    )
+    title = "Time that the import adds to a program's start"
+    yield Table(title, {"adds": "ms", "to": ""}, cells, "CPU time of a whole process.")
 
 
 def _started(program: str, compiled: str) -> float:

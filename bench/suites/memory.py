@@ -60,7 +60,7 @@ def _alone(places: dict[str, Place], rows: int, effort: Effort) -> Table:
         f"{rows:,} sessions, one thread, against a dict",
         columns,
         cells,
-        "Of mixed calls four read and one writes. A dict neither expires, nor counts versions, nor has a limit.",
+        "Of five mixed calls, four read and one writes. A dict has no expiry, no versions and no limit.",
     )
 
 
@@ -83,7 +83,7 @@ def _together(places: dict[str, Place], rows: int, effort: Effort) -> Table:
         f"{rows:,} sessions, four threads together, against one thread",
         {"get": "x", "put": "x"},
         cells,
-        "How many calls four threads make, all in all, while one makes one.",
+        "The number of calls that four threads make in total while a single thread makes one.",
     )
 
 
@@ -108,8 +108,8 @@ def _expiring(effort: Effort) -> Table:
         f"{rows:,} sessions that have all expired",
         {"per session": "B", "longest write": "ms"},
         cells,
-        "The memory that a session takes, its key among it; and how long the longest of as many new sessions takes "
-        "to begin, while the old ones go.",
+        "The memory that a session takes, including its key, and the longest time that it takes to begin one of as "
+        "many new sessions while the old ones are removed.",
     )
 
 

@@ -212,7 +212,7 @@ def tables(effort: Effort) -> Iterator[Table]:
             use[engine.name] = _fill_and_use(engine, effort)
             waits[engine.name] = _sweep(engine, effort)
     yield Table(
-        f"{effort.rows:,} sessions: to fill a table and to use it",
+        f"{effort.rows:,} sessions: filling a table and using it",
         {
             "filled": "/s",
             "per session": "B",
@@ -224,11 +224,11 @@ def tables(effort: Effort) -> Iterator[Table]:
             "write, against an empty table": "x",
         },
         use,
-        "Rows of 300 bytes of data, every tenth with a principal. One client fills the tables of this process, four "
-        "those behind a network; the latencies are one client's.",
+        "Rows with 300 bytes of data; every tenth has a user. One client fills the tables in this process, and four "
+        "clients those behind a network; the latencies are those of one client.",
     )
     yield Table(
-        f"{effort.rows:,} expired sessions: the longest wait of a request while they go",
+        f"{effort.rows:,} expired sessions: the longest wait of a request while they are removed",
         {
             "no sweep": "ms",
             "writes sweep": "ms",
@@ -238,10 +238,10 @@ def tables(effort: Effort) -> Iterator[Table]:
             "all gone after": "s",
         },
         waits,
-        "One client reads, changes and begins sessions without a pause: the longest of its calls with nothing to "
-        "sweep, while its own writes sweep, and during a job. Of MemoryTable the first two are the processor's time. "
-        "The job is a thread for MemoryTable, the command `holdall sweep` for SQLite and PostgreSQL, and the server's "
-        "own expiry for Redis, which needs no other.",
+        "One client reads, changes and begins sessions without a pause. The table shows its longest call with nothing "
+        "to sweep, while its own writes sweep, and during a sweeping job. For MemoryTable, the first two are CPU "
+        "time. The job is a thread for MemoryTable, the command `holdall sweep` for SQLite and PostgreSQL, and the "
+        "server's own expiry for Redis.",
     )
 
 

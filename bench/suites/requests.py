@@ -80,6 +80,6 @@ def _compared(
         dict.fromkeys(_USES, "µs"),
         costs,
         "The first line is the whole request without sessions."
-        + (" The targets are what Plug takes for all of such a request." if framework == "ASGI" else ""),
+        + (" The targets are the times that Plug takes for such a request." if framework == "ASGI" else ""),
     )
     yield Table(f"{framework}: the same, against {own}", dict.fromkeys(_USES, "x"), ratios)
