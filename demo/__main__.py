@@ -25,12 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--url",
         default=os.environ.get("DEMO_URL"),
-        help="the URL of a server for --store redis or postgres; without it, or the variable DEMO_URL, one is started",
+        help="the URL of a server for --store redis or postgres (by default the variable DEMO_URL, or a new server)",
     )
     parser.add_argument(
         "--port",
         type=int,
-        help=f"the first of three ports ({_PORT}), or 0 for any free ones, as --check takes by default",
+        help=f"the first of three ports ({_PORT}), or 0 for any free ports, which --check uses by default",
     )
     parser.add_argument("--https", action="store_true", help="put a proxy that terminates TLS in front of each server")
     parser.add_argument("--check", action="store_true", help="try everything over HTTP, report the results, and exit")
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with TemporaryDirectory() as folder, address(options.store, options.url, folder) as table:
             certificate = make_certificate(Path(folder)) if options.https else None
             with running(hosts(options.store, folder, table), port=port, certificate=certificate) as servers:
-                print(f"One session in three frameworks, with --store {options.store}:")
+                print(f"One session in three frameworks (--store {options.store}):")
                 for framework, url in servers.urls.items():
                     print(f"  {framework:8} {url}/")
                 if options.check:

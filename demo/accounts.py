@@ -12,7 +12,7 @@ __all__ = ["AnyName"]
 
 
 class AnyName(BaseBackend):
-    """Accept any user name, including users who logged in through another framework and were never here."""
+    """Accept any user name, and create users who have logged in only through another framework so far."""
 
     def authenticate(self, request: HttpRequest | None, *, name: str = "", **credentials: Any) -> Shopper | None:
         name = shop.name_of(name)

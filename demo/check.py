@@ -42,7 +42,7 @@ def _visit(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
         report.page("visit", visitor.opens(framework), Page(framework))
         report.line("visit", framework, visitor.cookie_in_words, good=not visitor.cookie)
         scheme = visitor.reads(framework, "scheme")
-        report.line("visit", framework, f"asked by {scheme}", good=scheme == ("HTTPS" if visitor.by_https else "HTTP"))
+        report.line("visit", framework, f"over {scheme}", good=scheme == ("HTTPS" if visitor.by_https else "HTTP"))
 
     report.page("add Tea", visitor.submits(fastapi, "/add", item="Tea"), Page(fastapi, cart=("Tea",)))
     guards = {"path=/", "HttpOnly", "SameSite=Lax"} | ({"secure"} if visitor.by_https else set())
@@ -56,7 +56,7 @@ def _visit(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
         report.page("come back", visitor.opens(framework), Page(framework, "Ada", ("Tea",)))
         # An old cookie still contains its cart, but not the login.
         earlier = Page(framework, cart=() if in_table else ("Tea",))
-        report.page("bring the cookie from before", visitor.bringing(anonymous).opens(framework), earlier)
+        report.page("send the cookie from before", visitor.bringing(anonymous).opens(framework), earlier)
 
     cart: tuple[str, ...] = ("Tea",)
     for framework, item in zip(FRAMEWORKS, ("Apples", "Bread", "Olives"), strict=True):
@@ -70,7 +70,7 @@ def _visit(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
 
     for framework in FRAMEWORKS:
         for forged in (_altered(visitor.cookie), "nonsense"):
-            report.page("bring a forged cookie", visitor.bringing(forged).opens(framework), Page(framework))
+            report.page("send a forged cookie", visitor.bringing(forged).opens(framework), Page(framework))
 
     _let_requests_overlap(visitor, report, in_table=in_table)
     _look_at_devices(visitor, report, in_table=in_table)
@@ -84,19 +84,19 @@ def _visit(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
     for framework in FRAMEWORKS:
         report.page("come back", visitor.opens(framework), Page(framework))
         if in_table:
-            report.page("bring a copy of the cookie", visitor.bringing(last).opens(framework), Page(framework))
+            report.page("send a copy of the cookie", visitor.bringing(last).opens(framework), Page(framework))
 
 
 def _let_requests_overlap(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
     """Let the demo show on its own pages that concurrent writes are kept, and that a logout is final."""
     for framework in FRAMEWORKS:
         ours, peers = visitor.compares(framework, "/race/writes")
-        # In cookies, the last response counts, and how many requests overlapped is a matter of timing.
-        good = ours == f"{len(FRAMEWORKS)} of {len(FRAMEWORKS)} writes stand." or (not in_table and ours != "")
-        report.line("write at the same time", framework, f"{ours} The peer's: {peers}", good=good)
+        # With cookies, the last response wins, and timing decides how many requests overlap.
+        good = ours == f"{len(FRAMEWORKS)} of {len(FRAMEWORKS)} writes kept" or (not in_table and ours != "")
+        report.line("write at the same time", framework, f"{ours} (the peer: {peers})", good=good)
         ours, peers = visitor.compares(framework, "/race/logout")
         good = ours == "Still logged out."
-        report.line("log out during a request", framework, f"{ours} The peer's: {peers}", good=good)
+        report.line("log out during a request", framework, f"{ours} (the peer: {peers})", good=good)
 
 
 def _look_at_devices(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
@@ -118,14 +118,12 @@ def _look_at_devices(visitor: Visitor, report: "Report", *, in_table: bool) -> N
         chosen = others[0].devices(framework).current
         visitor.submits(framework, "/devices/end", handle=chosen)
         report.page("be signed out", others[0].opens(framework), Page(framework))
-        report.page("be another", others[1].opens(framework), Page(framework, "Ada"))
+        report.page("stay logged in elsewhere", others[1].opens(framework), Page(framework, "Ada"))
         visitor.submits(framework, "/devices/end-others")
         for other in others[1:]:
             report.page("be signed out with all others", other.opens(framework), Page(framework))
         devices = visitor.devices(framework)
-        report.line(
-            "be the one that is left", framework, str(devices), good=not devices.others and devices.current != ""
-        )
+        report.line("stay logged in here", framework, str(devices), good=not devices.others and devices.current != "")
 
 
 def _look_at_bindings(visitor: Visitor, report: "Report") -> None:
@@ -134,7 +132,7 @@ def _look_at_bindings(visitor: Visitor, report: "Report") -> None:
     for framework, other in others.items():
         other.submits(framework, "/login", name="Eve")
         badge = other.reads(framework, "bound")
-        report.line("be bound to no device yet", framework, f"the badge: {badge or 'none'}", good=not badge)
+        report.line("not be bound to a device yet", framework, f"the badge: {badge or 'none'}", good=not badge)
         thief = other.reads(framework, "thief", "/replay")
         report.line("replay cookies", framework, thief, good=thief.startswith("Let in as Eve: the session is not"))
         status = other.registers(framework)

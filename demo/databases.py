@@ -1,4 +1,4 @@
-"""The servers that ``--store`` may name: a running one, or one that is started for the demo."""
+"""The database server for ``--store``: one that is already running, or one that the demo starts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from demo.servers import ServerError
 
 __all__ = ["SERVED", "address"]
 
-#: The stores that are servers.
+#: The stores that need a server.
 SERVED = ("redis", "postgres")
 
 
@@ -19,10 +19,10 @@ def address(store: str, url: str | None, folder: str) -> Iterator[str]:
 
     Args:
         url: The URL of a running server.
-        folder: Holds the files of a server that is started.
+        folder: The folder for the files of a server that is started here.
 
     Raises:
-        ServerError: No server runs, and none can be started.
+        ServerError: No server is running, and none can be started.
     """
     if store not in SERVED or url is not None:
         yield url or ""

@@ -28,7 +28,7 @@ async def home(request: Request, user: CurrentPrincipal, session: SessionDep) ->
     return page.home("FastAPI", user, session, request.cookies.get(session_key()), request.url.scheme)
 
 
-# Without async, so that FastAPI waits for the thief in a thread.
+# Not async, so that FastAPI runs it in a thread, because it waits for the thief.
 @app.get("/replay", response_class=HTMLResponse)
 def replay(request: Request, user: CurrentPrincipal, session: SessionDep) -> str:
     cookie, taken_for = request.cookies.get(session_key()), thief.replay("FastAPI", request.cookies)

@@ -25,10 +25,10 @@ sessions = Sessions(**session_options(), on_event=events.append)
 app = Flask(__name__)
 Holdall(app, sessions)
 manager = LoginManager(app)
-# For contrast.
-app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {PEER_PATH: peer_app()})  # type: ignore[method-assign]  # as Flask's manual has it
+# For comparison.
+app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {PEER_PATH: peer_app()})  # type: ignore[method-assign]  # as in Flask's documentation
 if behind_proxy():
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as Flask's manual has it
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as in Flask's documentation
 
 # flask.session with its actual type.
 session = cast("FlaskSession", flask.session)

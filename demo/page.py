@@ -38,8 +38,8 @@ def home(
         user: The user according to the framework's own login library.
         cookie: The cookie that came with the request.
         scheme: ``http`` or ``https``.
-        thief: The user whom *framework* took the thief for; ``None`` if there was no attempt.
-        race: The result of overlapping requests; ``None`` if there were none.
+        thief: The user as whom *framework* let the thief in, or ``""``; ``None`` if there was no attempt.
+        race: The results of concurrent requests; ``None`` if there were none.
     """
     return _templates.get_template("page.html").render(
         framework=framework,
@@ -84,14 +84,14 @@ def devices(framework: str, user: str | None, session: Session, found: list[Sess
 
 
 def _called(device: SessionInfo) -> str:
-    """Return a name by which the owner recognizes *device*; browsers also send the names of other browsers."""
+    """Return a name by which the owner recognizes *device*."""
     said = device.user_agent or ""
     browser = next((name for sign, name in _BROWSERS.items() if sign in said), said.partition("/")[0][:40])
     system = next((name for sign, name in _SYSTEMS.items() if sign in said), "")
     return " on ".join(filter(None, (browser, system))) or "An unknown device"
 
 
-# The first match counts.
+# The first match counts, because browsers also send the names of other browsers.
 _BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
 _SYSTEMS = {
     "Android": "Android",

@@ -1,4 +1,4 @@
-"""The same slow requests with a peer's sessions: Flask-Session next to a table, Flask's own next to a cookie."""
+"""The same slow requests with a peer's sessions: Flask-Session if the demo uses a table, or else Flask's own."""
 
 import flask
 from flask import Flask, redirect, request
@@ -9,7 +9,7 @@ from demo.settings import behind_proxy, keeps_rows, secret, session_key
 
 __all__ = ["PEER_PATH", "peer_app", "peer_name"]
 
-#: The path under which the shop in Flask serves it.
+#: The path under which the Flask shop serves the peer's application.
 PEER_PATH = "/peer"
 
 _SEEN = """
@@ -19,12 +19,12 @@ _SEEN = """
 
 
 def peer_name() -> str:
-    """Return the name of the library whose sessions they are."""
+    """Return the name of the library that keeps the peer's sessions."""
     return "Flask-Session" if keeps_rows() else "Flask's own session"
 
 
 def peer_app() -> Flask:
-    """Return an application that does to the peer's session what the shop does to ours."""
+    """Return an application that uses the peer's session as the shop uses holdall's."""
     app = Flask("peer")
     app.config.update(
         SECRET_KEY=secret(),

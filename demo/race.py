@@ -1,7 +1,7 @@
 """
-Send overlapping requests of one visitor, in a browser's place, to our session and to a peer's.
+Send concurrent requests of one visitor, as a browser would, to holdall's session and to a peer's.
 
-The visitor has a session of its own, so that the reader's session is not affected.
+This visitor has a separate session, so that the session in your browser is not affected.
 """
 
 import time
@@ -21,21 +21,21 @@ _NAME = "Eve"
 
 
 class Outcome(NamedTuple):
-    """The results of the same requests, with our sessions and with the peer's."""
+    """The results of the same requests, with holdall's sessions and with the peer's."""
 
     ours: str
     theirs: str
 
 
 def _writes(framework: str) -> Outcome:
-    """Let three slow requests write to one session at once, through each framework, and count the writes kept."""
-    ours = _standing(FRAMEWORKS, "")
-    # The peer is Flask's, and distinguishes the requests only by their names.
-    theirs = _standing(FRAMEWORKS[:1] * len(FRAMEWORKS), PEER_PATH)
-    return Outcome(f"{ours} of {len(FRAMEWORKS)} writes stand.", f"{theirs} of {len(FRAMEWORKS)} stand.")
+    """Send a slow request through each framework at once, all writing to one session, and count the writes kept."""
+    ours = _kept(FRAMEWORKS, "")
+    # The peer runs in Flask only, and distinguishes the requests by their names.
+    theirs = _kept(FRAMEWORKS[:1] * len(FRAMEWORKS), PEER_PATH)
+    return Outcome(f"{ours} of {len(FRAMEWORKS)} writes kept", f"{theirs} of {len(FRAMEWORKS)} writes kept")
 
 
-def _standing(through: tuple[str, ...], path: str) -> int:
+def _kept(through: tuple[str, ...], path: str) -> int:
     visitor = _visitor()
     visitor.submits(through[0], f"{path}/login", name=_NAME)
     with ThreadPoolExecutor() as pool:
@@ -45,7 +45,7 @@ def _standing(through: tuple[str, ...], path: str) -> int:
 
 
 def _logout(framework: str) -> Outcome:
-    """Log out while a slow request that began before still has to write and respond."""
+    """Log out while an earlier, slow request has yet to write and respond."""
     ours = _user_afterwards(framework, "")
     theirs = _user_afterwards(FRAMEWORKS[0], PEER_PATH)
     return Outcome(_said(ours), _said(theirs))

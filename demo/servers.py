@@ -1,9 +1,9 @@
 """
-Three real servers, in processes of their own.
+Run three real servers in separate processes.
 
-The sockets listen before a process is started, so that no other program can take a port in between. Each process ends
-with the one that started it, however that one ended. With HTTPS, that first process runs a proxy in front of each
-server, which terminates TLS.
+The sockets listen before the processes start, so that no other program can take a port in between. Each process ends
+when the process that started it does, however that happens. With HTTPS, the starting process also runs a proxy in front
+of each server, which terminates TLS.
 """
 
 import logging

@@ -52,8 +52,8 @@ def hosts(store: str, folder: str, url: str = "") -> list[Host]:
     Return the processes that share sessions in *store*, with a secret made for this run.
 
     Args:
-        folder: Holds its files, if it has any.
-        url: The URL of its server, if it has one.
+        folder: The folder for the store's files, if it has any.
+        url: The URL of the store's server, if it has one.
     """
     told = {
         "DEMO_STORE": STORES[store].format(folder=folder, url=url),

@@ -2,7 +2,7 @@
 The shop's use of the session, in any framework.
 
 A session is a mapping. Lists in it may be mutated in place, without a flag. Each framework logs users in with its
-own library, and in every case the session gets a new ID. A user's ID is the name.
+own library, and each login rotates the session ID. The user ID is the user's name.
 """
 
 import time
@@ -26,7 +26,7 @@ __all__ = [
 
 GOODS = ("Apples", "Bread", "Coffee", "Olives", "Tea")
 
-# Such a cart takes a small part of a cookie's 4096 bytes.
+# A full cart takes only a small part of a cookie's 4096 bytes.
 CART_LIMIT = 12
 LONGEST_NAME = 40
 
@@ -35,7 +35,7 @@ _SECONDS_OF_SLOW_REQUEST = 0.3
 
 
 def name_of(text: str) -> str:
-    """Return the name that a visitor has entered; ``""`` for none."""
+    """Return the name that a visitor has entered, or ``""``."""
     return text.strip()[:LONGEST_NAME]
 
 
@@ -45,7 +45,7 @@ def note_login(session: Session) -> None:
 
 
 def add(session: Session, item: str, through: str) -> None:
-    """Put *item* into the cart, with the name of the framework it came *through*."""
+    """Put *item* into the cart, with the name of the framework that it was added *through*."""
     if item in GOODS and len(session.get("cart", [])) < CART_LIMIT:
         session.setdefault("cart", []).append({"item": item, "through": through})
 
@@ -58,7 +58,7 @@ def remove(session: Session, item: str, through: str) -> None:
 
 
 def note_slowly(session: MutableMapping[str, Any], name: str) -> None:
-    """Read the session, take a while, and add *name* to it, with other requests in between."""
+    """Read the session, wait for other requests to write to it, and add *name*."""
     session.get(_NOTE + name)
     time.sleep(_SECONDS_OF_SLOW_REQUEST)
     session[_NOTE + name[:LONGEST_NAME]] = True

@@ -14,7 +14,7 @@ _SECONDS = 5
 
 def replay(framework: str, cookies: Mapping[str, str]) -> str:
     """
-    Send *cookies* to *framework* over HTTPS as a thief would; return the user it logs in, or ``""`` if it refuses.
+    Send *cookies* to *framework* over HTTPS, as a thief would; return the user that they log in, or ``""``.
 
     The request leaves out the bound cookie, as if it had expired. The visitor's browser could sign for a new one, but
     the thief cannot.

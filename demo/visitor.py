@@ -1,4 +1,4 @@
-"""A visitor of the demo with a separate browser, who reads the pages: for the check, and for the demo's thief."""
+"""A visitor with a separate browser, who reads the demo's pages: for the check, and for the demo's thief."""
 
 import json
 import time
@@ -53,11 +53,11 @@ class Visitor:
     further cookies.
 
     Args:
-        jar: The cookies that the browser has already.
+        jar: The cookies that the browser already has.
 
     Attributes:
         by_https: Whether the servers speak HTTPS.
-        set_cookie: The header that set or deleted it.
+        set_cookie: The last Set-Cookie header that set the session's cookie.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Visitor:
         return self._sends("GET", framework, path)
 
     def reads(self, framework: str, what: str, path: str = "/") -> str:
-        """Open a page, and return what it says about one thing: the text with this ``itemprop``."""
+        """Open a page, and return its text with the ``itemprop`` *what*."""
         _, said = self._asks("GET", framework, path)
         return " ".join(said[what])
 
     def compares(self, framework: str, path: str) -> tuple[str, str]:
-        """Open a page about overlapping requests, and return what it says about ours and the peer's."""
+        """Open a page about concurrent requests, and return its results for holdall and for the peer."""
         _, said = self._asks("GET", framework, path)
         return " ".join(said["race"]), " ".join(said["peer"])
 

@@ -1,5 +1,5 @@
 """
-Sessions of holdall in aiohttp, whose servers speak neither ASGI nor WSGI: an adapter of public names alone.
+Adapt holdall to aiohttp, whose server speaks neither ASGI nor WSGI, with holdall's public names only.
 
 ``setup(app, sessions)`` gives each request its session, as ``request[SESSION]``.
 """
@@ -16,14 +16,14 @@ __all__ = ["SESSION", "fetch_session", "setup"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: Under what a request holds its session.
+#: The key of a request's session.
 SESSION = web.RequestKey("session", Session)
 
 _EXCHANGE = web.RequestKey("exchange", Exchange)
 
 
 def setup(app: web.Application, sessions: Sessions, also: Iterable[Sessions] = ()) -> None:
-    """Let *app* keep *sessions*, and those in *also* with them."""
+    """Add *sessions*, and those in *also*, to *app*."""
     group = SessionGroup(sessions, also, form="async")
 
     @web.middleware
@@ -42,16 +42,16 @@ def setup(app: web.Application, sessions: Sessions, also: Iterable[Sessions] = (
                 _tell(await exchange.headers_async(response.status), request, response)
             await exchange.body_sent_async(last=True)
         except web.HTTPException as response:
-            # How an aiohttp handler redirects and refuses: an exception that is a response.
+            # An aiohttp handler raises such a response, to redirect or to refuse a request.
             _tell(await exchange.headers_async(response.status), request, response)
             raise
         except AnsweredError as error:
             with suppress(StoreError):
-                # The failure that came first is the one to report.
+                # The first failure is the one to report.
                 await exchange.failed_async()
             return _refusal(error, exchange, request)
         except BaseException:
-            # The framework answers it, or the visitor has gone.
+            # The framework responds to the exception, or the visitor has disconnected.
             await exchange.failed_async()
             raise
         finally:
@@ -63,12 +63,12 @@ def setup(app: web.Application, sessions: Sessions, also: Iterable[Sessions] = (
 
 
 async def fetch_session(request: web.Request, sessions: Sessions | None = None) -> Session:
-    """Return the request's session, or that of *sessions*, one of *also*."""
+    """Return the request's main session, or the session of *sessions*, which must be one of *also*."""
     return await request[_EXCHANGE].load(sessions)
 
 
 async def _on_response_prepare(request: web.Request, response: web.StreamResponse) -> None:
-    """Store the sessions before a streamed body's headers are sent; the middleware sees the response after its body."""
+    """Store the sessions before a streamed body's headers are sent, because the middleware regains control too late."""
     exchange = request.get(_EXCHANGE)
     if exchange is not None and not isinstance(response, web.Response):
         _tell(await exchange.headers_async(response.status, streams=True), request, response)
@@ -76,7 +76,7 @@ async def _on_response_prepare(request: web.Request, response: web.StreamRespons
 
 def _refusal(error: Exception, exchange: Exchange, request: web.Request) -> web.Response:
     failure = exchange.failure(error)
-    assert failure is not None  # noqa: S101  # such an error has an answer
+    assert failure is not None  # noqa: S101  # every AnsweredError has a failure
     response = web.Response(status=failure.status, text=failure.status.phrase)
     _tell(failure.headers, request, response)
     return response

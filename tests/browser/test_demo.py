@@ -154,4 +154,4 @@ def test_a_store_that_cannot_list_devices_says_so(devices: tuple[Device, Device]
     for framework in FRAMEWORKS:
         here.opens(framework, "/devices")
         ((note,),) = here.reads("note")
-        assert "there is nothing to list or to end" in note
+        assert "the server cannot list or end them" in note

@@ -112,7 +112,7 @@ def test_the_check_passes_over_https(store: str) -> None:
     assert complaints(done) == []
     assert "the cookie __Host-_demo of" in done.stdout
     for framework in FRAMEWORKS:
-        assert f"ok      visit                         {framework:8} asked by HTTPS" in done.stdout
+        assert f"ok      visit                         {framework:8} over HTTPS" in done.stdout
         assert f"ok      register a device's key       {framework:8} 200, bound to this device" in done.stdout
         assert f"ok      replay them without the key   {framework:8} Refused" in done.stdout
 
@@ -168,7 +168,7 @@ def test_the_check_fails_if_a_copied_cookie_outlives_its_session(capsys: pytest.
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
     assert not good
     # Another user cannot be signed out either.
-    for step in ("bring a copy of the cookie", "look at my devices", "be signed out"):
+    for step in ("send a copy of the cookie", "look at my devices", "be signed out"):
         assert any(step in line for line in failed)
 
 

@@ -222,7 +222,7 @@ def test_the_page_says_what_each_option_of_a_foreign_format_corresponds_to(forma
 
 
 def test_the_times_are_where_the_page_says() -> None:
-    places = re.findall(r"^\| (\d) \|", TEXT.partition("### The times in them")[2], re.MULTILINE)
+    places = re.findall(r"^\| (\d) \|", TEXT.partition("### Timeouts")[2], re.MULTILINE)
     data = {"a": 1, "_holdall": "the application's"}
     sealed = PlugFormat("5Hx2kQ0vY8mJr1Wc" * 4, signing_salt="", serializer="json").seal(
         Record(data, int(START.timestamp()), int(END.timestamp()), "00112233445566ff"), key="_shop"
