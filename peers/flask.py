@@ -12,7 +12,7 @@ from peers.runs import OPTIONS, PYTEST, STORE, Run, Suite
 __all__ = ["SUITES"]
 
 # The tests' own secrets are short, and Flask's settings turn warnings into errors.
-_OURS = (*PYTEST, "-p", "peers.flask", "-W", "ignore::holdall.keys.WeakSecretWarning")
+_OURS = (*PYTEST, "-p", "peers.flask", "-W", "ignore::holdall._keys.WeakSecretWarning")
 
 SUITES = (
     Suite(

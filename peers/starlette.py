@@ -13,7 +13,7 @@ __all__ = ["SUITES"]
 
 _TESTS = (*PYTEST, "tests/middleware/test_session.py")
 # The tests' own secrets are short, and Starlette's settings turn warnings into errors.
-_OURS = (*_TESTS, "-p", "peers.starlette", "-W", "ignore::holdall.keys.WeakSecretWarning")
+_OURS = (*_TESTS, "-p", "peers.starlette", "-W", "ignore::holdall._keys.WeakSecretWarning")
 
 SUITES = (
     Suite(

@@ -26,7 +26,7 @@ import psutil
 from bench.measuring import Effort, Figure, Rounds, compare, figure, latencies, quantile, ratio
 from bench.reporting import Cell, Table
 from bench.samples import digest, long_ago, row
-from holdall.clock import Clock, utc_now
+from holdall._clock import Clock, utc_now
 from holdall.tables import MemoryTable
 from holdall.tables.postgres import PostgresTable
 from holdall.tables.redis import RedisTable

@@ -39,9 +39,9 @@ from holdall import (
     StoreError,
     TableStore,
 )
+from holdall._keys import WeakSecretWarning
 from holdall.adapters import state_of
 from holdall.formats import NativeFormat
-from holdall.keys import WeakSecretWarning
 from holdall.serializers import TaggedJSON
 from holdall.stores._principals import owner
 from holdall.testing import AdapterConformance, FakeClock, as_async, asgi_client, init_test_session

@@ -175,7 +175,7 @@ def test_a_good_secret_in_production_has_no_findings() -> None:
     assert found(deploy=True) == {}
 
 
-@pytest.mark.filterwarnings("ignore::holdall.keys.WeakSecretWarning")
+@pytest.mark.filterwarnings("ignore::holdall._keys.WeakSecretWarning")
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [

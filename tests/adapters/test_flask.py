@@ -28,7 +28,7 @@ from holdall import (
     StoreError,
     TableStore,
 )
-from holdall.keys import WeakSecretWarning
+from holdall._keys import WeakSecretWarning
 from holdall.tables import MemoryTable
 from holdall.testing import AdapterConformance, FakeClock
 from holdall.testing.adapters.failures import FailingTable

@@ -105,7 +105,7 @@ def test_a_visitor_logged_in_with_flasks_sessions_stays_logged_in(before: dict[s
     assert later.get("/flashed").json == ["Welcome"]
 
 
-@pytest.mark.filterwarnings("ignore::holdall.keys.WeakSecretWarning")
+@pytest.mark.filterwarnings("ignore::holdall._keys.WeakSecretWarning")
 def test_in_tests_cookies_of_weak_secrets_are_read_too() -> None:
     weak = "0c93fa7d81b6e254"
     old = flask_cookie(flask_application(SECRET_KEY=weak))

@@ -13,7 +13,8 @@ from command.program import HOLDALL, call, environment, run, run_on_terminal
 from formats.secret import OTHER, SECRET
 from formats.vectors import PLUG_CRYPTO_1, VECTORS, term_of
 from holdall import MemoryTable, Sessions, TableStore
-from holdall.clock import NEVER
+from holdall._clock import NEVER
+from holdall._keys import WeakSecretWarning
 from holdall.etf import Atom, dumps, loads
 from holdall.formats import (
     DjangoFormat,
@@ -25,7 +26,6 @@ from holdall.formats import (
     Record,
     StarletteFormat,
 )
-from holdall.keys import WeakSecretWarning
 
 MADE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ENDS = MADE + timedelta(days=1)

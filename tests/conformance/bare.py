@@ -17,7 +17,7 @@ from holdall.adapters import (
     warn_of_public_cookie,
 )
 from holdall.asgi import SessionMiddleware, fetch_session
-from holdall.stores.contract import ClientInfo
+from holdall.stores._contract import ClientInfo
 from holdall.testing import Client, asgi_client, perform, perform_async, stream, stream_async, wsgi_client
 
 Headers = list[tuple[str, str]]

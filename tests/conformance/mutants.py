@@ -20,15 +20,15 @@ from conformance.bare import Adapter, Headers, mount_asgi, mount_middleware, mou
 from holdall import AsyncTable, MemoryTable, ResponseHeaders, Session, SessionError, Sessions, StoreError, TableStore
 from holdall._cache_headers import merged_cache_control
 from holdall._clients import note_client
+from holdall._clock import FOREVER, NEVER
 from holdall.adapters import Exchange, Failure, Intent, state_of
 from holdall.asgi import SessionMiddleware
 from holdall.asgi import _middleware as middleware
-from holdall.clock import FOREVER, NEVER
 from holdall.formats import Format, NativeFormat, Record
 from holdall.serializers import TaggedJSON
 from holdall.steps import run_async
 from holdall.stores import Changes, StoredSession, Write
-from holdall.stores.contract import ClientInfo
+from holdall.stores._contract import ClientInfo
 from holdall.tables import Replacement, Row, RowInfo, Tombstone
 from holdall.testing import (
     AdapterConformance,

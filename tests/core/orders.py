@@ -8,8 +8,8 @@ from typing import Any
 
 from commuting import Keep, Send, every_order
 from holdall import MemoryTable, Session, Sessions, StoreError
+from holdall._lifecycle import commit, fetch
 from holdall._session import state_of
-from holdall.lifecycle import commit, fetch
 from holdall.steps import Steps
 from holdall.testing import Browser, FakeClock
 

@@ -11,7 +11,7 @@ import pytest
 
 from holdall import Sessions
 from holdall._session import Session
-from holdall.session_view import SessionView
+from holdall._session_view import SessionView
 
 FILLED = {"user": 7, "cart": ["apple", {"pears": 2}]}
 

@@ -3,8 +3,8 @@
 import pytest
 
 from holdall import ConfigurationError, CookieOptions, Sessions
+from holdall._cookie_options import CookieRequest, OptionsOf
 from holdall.adapters import SessionGroup
-from holdall.cookie_options import CookieRequest, OptionsOf
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 

@@ -8,7 +8,7 @@ from os import urandom
 import pytest
 
 from holdall import CookieStore, Event, MemoryTable, Sessions, TableStore
-from holdall.cookies import MAX_COOKIE_BYTES
+from holdall._cookies import MAX_COOKIE_BYTES
 from holdall.formats import FlaskFormat, NativeFormat
 from holdall.sources import Entry, Refused
 from holdall.sources.cookie import CookieSource

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie, _exposed
+from holdall._cookie_header import OldCookie, cookie_finder
+from holdall._cookies import MAX_COOKIE_BYTES, CookieAttributes, check_key
 from holdall._exposed import warn_if_exposed
-from holdall.cookie_header import OldCookie, cookie_finder
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, check_key
 from holdall.formats import (
     DjangoFormat,
     DynamoFormat,

@@ -7,9 +7,9 @@ import pytest
 
 from commuting import every_order
 from holdall import MemoryTable, ResponseStartedError, Session, Sessions, TableStore
+from holdall._lifecycle import commit, fetch
 from holdall._session import state_of
-from holdall.lifecycle import commit, fetch
-from holdall.settings import Lifetime
+from holdall._settings import Lifetime
 from holdall.steps import Steps
 from holdall.stores._principals import owner
 from holdall.testing import Browser, FakeClock

@@ -10,8 +10,8 @@ import pytest
 
 from core.orders import ACTS, Act, answer, faults, library_logout, login, logout, read, renew, visit, write
 from holdall import ConfigurationError, CookieStore, MemoryTable, Sessions
+from holdall._cookies import SUFFIXES
 from holdall.adapters import SessionGroup
-from holdall.cookies import SUFFIXES
 from holdall.formats import FlaskFormat, NativeFormat
 from holdall.stores import _generations as generations
 from holdall.testing import Browser, FakeClock
@@ -98,7 +98,7 @@ def test_the_orders_detect_too_few_names(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_orders_detect_a_logout_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdall.lifecycle.actions.mark_of", lambda *args: ())
+    monkeypatch.setattr("holdall._lifecycle.actions.mark_of", lambda *args: ())
 
     assert found_by(make, [(write, logout)]) == {"login is back"}
 

@@ -121,7 +121,7 @@ def test_nothing_warns_when_it_is_imported() -> None:
 
 #: What knows the core, and what its centre does not know.
 ADDITIONS = {"_command", "etf", "_migrate", "msgspec_json", "sources", "testing", "typed"}
-CENTRE = {"lifecycle", "_session", "_exchange", "_state"}
+CENTRE = {"_lifecycle", "_session", "_exchange", "_state"}
 
 
 def imported_by(path: Path, names: Collection[str]) -> set[str]:

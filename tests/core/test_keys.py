@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from holdall import ConfigurationError, Sessions
-from holdall.keys import WeakSecretWarning, as_bytes, check_secret, derive_key, is_fit
+from holdall._keys import WeakSecretWarning, as_bytes, check_secret, derive_key, is_fit
 
 # Repetitions, sequences of characters, keyboard rows, placeholder words, and combinations.
 WEAK = [

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session, lifecycle
+from holdall._cookie_header import OldCookie
+from holdall._cookies import CookieAttributes
 from holdall._principals import principal_keys
 from holdall._session import state_of
+from holdall._settings import Lifetime, Settings
 from holdall._state import Fetched, Phase, SessionState
-from holdall.cookie_header import OldCookie
-from holdall.cookies import CookieAttributes
-from holdall.settings import Lifetime, Settings
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
 
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())

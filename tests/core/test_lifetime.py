@@ -8,7 +8,7 @@ import pytest
 
 from holdall import MemoryTable, Session, Sessions, TableStore
 from holdall._session import state_of
-from holdall.settings import Lifetime
+from holdall._settings import Lifetime
 from holdall.testing import Browser, FakeClock
 
 HOUR = timedelta(hours=1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.test_native_format import ALPHABET
 from core.test_serializers import JSON, KEYS, TEXT, VALUES, kinds
 from holdall._base64url import from_text, to_text
-from holdall.clock import FOREVER
+from holdall._clock import FOREVER
 from holdall.formats import NativeFormat, Record
 from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import TaggedJSON

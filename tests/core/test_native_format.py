@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from holdall import ConfigurationError, CookieStore
 from holdall._base64url import from_text, to_text
-from holdall.clock import FOREVER
+from holdall._clock import FOREVER
 from holdall.formats import Format, NativeFormat, Record
 from holdall.stores import StoredSession
 

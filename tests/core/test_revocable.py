@@ -33,10 +33,10 @@ from holdall import (
     StoreError,
     TooManySessionsError,
 )
+from holdall._lifecycle import fetch
 from holdall._session import state_of
 from holdall.connections import Follower
 from holdall.formats import FlaskFormat
-from holdall.lifecycle import fetch
 from holdall.steps import Steps
 from holdall.stores._principals import owner
 from holdall.testing import FakeClock, as_async

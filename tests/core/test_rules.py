@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from holdall._lifecycle.rules import RULES, Action, Owner, Place, Situation, decide
 from holdall._state import Intent
-from holdall.lifecycle.rules import RULES, Action, Owner, Place, Situation, decide
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "rules.md"
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from holdall import ConfigurationError, ResponseStartedError, Session, SessionNotFetchedError
+from holdall._cookies import CookieAttributes
 from holdall._principals import principal_keys
 from holdall._session import state_of
+from holdall._settings import Settings
 from holdall._state import Fetched, Intent, Phase, SessionState
-from holdall.cookies import CookieAttributes
-from holdall.settings import Settings
 from holdall.stores import Changes, StoredSession
 
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())

@@ -11,9 +11,9 @@ import pytest
 
 from commuting import every_order
 from holdall import ConfigurationError, MemoryTable, Session, Sessions, TooManySessionsError
+from holdall._lifecycle import commit, fetch
 from holdall._session import state_of
 from holdall.adapters import Phase
-from holdall.lifecycle import commit, fetch
 from holdall.steps import Steps
 from holdall.stores import CookieStore, TableStore
 from holdall.testing import FakeClock

@@ -21,11 +21,11 @@ from django.urls import path as route
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from holdall import ConfigurationError, CookieStore, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall._lifecycle.device import REFRESH_RULES, Found, Refresh, Shown
 from holdall.adapters import EndpointRequest, SessionGroup
 from holdall.asgi import SessionMiddleware
 from holdall.device_bound import DeviceBound
 from holdall.formats import FlaskFormat, NativeFormat, PlugFormat
-from holdall.lifecycle.device import REFRESH_RULES, Found, Refresh, Shown
 from holdall.stores import MigratingStore
 from holdall.testing import Client, FakeClock, Request, Response, Visitor, as_async, asgi_client, wsgi_client
 from holdall.testing.device_browser import DeviceBrowser, DeviceSession

@@ -11,19 +11,19 @@ import pytest
 
 from holdall import MemoryTable, Session, TableStore
 from holdall._backends import AsyncBackend
+from holdall._cookie_header import cookie_finder
+from holdall._cookies import CookieAttributes
+from holdall._lifecycle import fetch
+from holdall._lifecycle.device import binding_of
 from holdall._principals import principal_keys
 from holdall._session import state_of
+from holdall._settings import Settings
 from holdall._state import SessionState
-from holdall.cookie_header import cookie_finder
-from holdall.cookies import CookieAttributes
 from holdall.device_bound import DeviceBound
 from holdall.device_bound._endpoints import DeviceEndpoints
 from holdall.device_bound._messages import EndpointRequest, EndpointResponse
 from holdall.device_bound._rows import BoundTableStore
 from holdall.device_bound._setup import bindable, finding_bound_cookies
-from holdall.lifecycle import fetch
-from holdall.lifecycle.device import binding_of
-from holdall.settings import Settings
 from holdall.steps import Steps, run_async
 from holdall.testing import Act, Browser, FakeClock, as_async, explore
 from holdall.testing.device_keys import SoftwareKey

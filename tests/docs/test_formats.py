@@ -26,7 +26,7 @@ from holdall.steps import run
 from holdall.stores import Changes, Write
 
 # The vectors' secret is published, and therefore refused anywhere else.
-pytestmark = pytest.mark.filterwarnings("ignore::holdall.keys.WeakSecretWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::holdall._keys.WeakSecretWarning")
 
 PAGE = "docs/formats.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 
 from docs.blocks import ROOT
 from holdall import ConfigurationError, Sessions
-from holdall.keys import check_secret
+from holdall._keys import check_secret
 
 #: Published files besides the pages next to the code: all except those that only our tests and measurements run.
 FOLDERS = ("docs", "demo", "examples", "packages")

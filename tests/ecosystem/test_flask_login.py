@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from holdall import Sessions
-from holdall.cookies import SUFFIXES
+from holdall._cookies import SUFFIXES
 from holdall_flask import Holdall
 
 flask_login = pytest.importorskip("flask_login")

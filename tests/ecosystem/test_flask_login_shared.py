@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from holdall import Session, Sessions
-from holdall.cookies import SUFFIXES
+from holdall._cookies import SUFFIXES
 from holdall.testing import FakeClock
 from holdall_flask import Holdall
 

@@ -17,7 +17,7 @@ from formats.records import record
 from formats.secret import OTHER, SECRET
 from formats.sessions_of import json_sessions
 from formats.vectors import alike
-from holdall.clock import NEVER
+from holdall._clock import NEVER
 from holdall.formats import DjangoFormat
 from holdall.formats._exact import EXACT_KEY
 from sizes import EXAMPLES

@@ -11,7 +11,7 @@ from formats.records import BEGAN, START, record
 from formats.secret import SECRET
 from formats.vectors import VECTORS, alike, payload_of, term_of
 from holdall import ConfigurationError, Sessions
-from holdall.clock import FOREVER, NEVER
+from holdall._clock import FOREVER, NEVER
 from holdall.etf import Atom, dumps
 from holdall.formats import DynamoFormat
 

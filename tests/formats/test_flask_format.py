@@ -20,7 +20,7 @@ from formats.secret import OTHER, SECRET
 from formats.sessions_of import flask_sessions
 from formats.vectors import alike
 from holdall._base64url import to_text
-from holdall.clock import NEVER
+from holdall._clock import NEVER
 from holdall.formats import FlaskFormat
 from holdall.formats._exact import EXACT_KEY
 from holdall.testing import Request, wsgi_client

@@ -12,11 +12,11 @@ from formats.secret import OTHER, SECRET
 from formats.vectors import PLUG_CRYPTO_1, VECTORS, alike, payload_of, term_of
 from holdall import ConfigurationError, CookieStore, Sessions
 from holdall._base64url import from_text
-from holdall.clock import FOREVER, NEVER
+from holdall._clock import FOREVER, NEVER
+from holdall._keys import WeakSecretWarning
 from holdall.etf import Atom, AtomKey, MapKey, dumps, loads
 from holdall.formats import PlugFormat
 from holdall.formats._xchacha import decrypt, encrypt, hchacha20
-from holdall.keys import WeakSecretWarning
 from holdall.serializers import TaggedJSON
 from holdall.testing import FakeClock
 

@@ -11,8 +11,8 @@ import pytest
 
 from formats.secret import OTHER, SECRET
 from holdall import ConfigurationError, CookieStore, Sessions
+from holdall._keys import derive_key
 from holdall.formats import DjangoFormat, DynamoFormat, FlaskFormat, NativeFormat, PlugFormat, StarletteFormat
-from holdall.keys import derive_key
 
 FORMATS: dict[str, Any] = {
     "native": NativeFormat(SECRET),

@@ -13,10 +13,10 @@ from formats.records import BEGAN, END, START, record
 from formats.secret import OTHER, SECRET
 from holdall import ConfigurationError, Sessions
 from holdall._base64url import to_text
-from holdall.clock import FOREVER, NEVER
+from holdall._clock import FOREVER, NEVER
+from holdall._keys import WeakSecretWarning
 from holdall.formats import DjangoFormat, FlaskFormat, StarletteFormat
 from holdall.formats._stamped import StampedFormat
-from holdall.keys import WeakSecretWarning
 from holdall.serializers import MAX_DEPTH
 from holdall.testing import FakeClock
 from holdall.testing.serializers import near_the_stacks_end

@@ -19,7 +19,7 @@ from formats.records import record
 from formats.secret import SECRET
 from formats.sessions_of import json_sessions
 from formats.vectors import alike
-from holdall.clock import NEVER
+from holdall._clock import NEVER
 from holdall.formats import StarletteFormat
 from holdall.formats._exact import EXACT_KEY
 from holdall.testing import Request, asgi_client

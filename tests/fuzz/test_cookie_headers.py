@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdall.cookie_header import cookie_finder
+from holdall._cookie_header import cookie_finder
 
 PREFIXED = "__Host-sid"
 PLAIN = "sid"

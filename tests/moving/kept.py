@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from holdall.clock import Clock
+from holdall._clock import Clock
 from holdall.sources import Entry, Refused
 
 __all__ = ["OLD_COOKIE", "AsyncKept", "Kept"]

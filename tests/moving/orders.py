@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from commuting import commute
 from holdall import MemoryTable, Session, TableStore
 from holdall._backends import SyncBackend
+from holdall._cookies import CookieAttributes
+from holdall._lifecycle import commit, fetch
 from holdall._principals import principal_keys
+from holdall._settings import Settings
 from holdall._state import SessionState
-from holdall.cookies import CookieAttributes
-from holdall.lifecycle import commit, fetch
-from holdall.settings import Settings
 from holdall.steps import Steps, run
 from holdall.stores._migration import MigratingStore
 from holdall.stores._verbs import Insert, Remove

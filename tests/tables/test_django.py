@@ -28,7 +28,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
-from holdall.clock import utc_now
+from holdall._clock import utc_now
 from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance
 from holdall_django import _rollback as rollback

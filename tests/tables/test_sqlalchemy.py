@@ -28,7 +28,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from docs.blocks import python_blocks
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
-from holdall.clock import utc_now
+from holdall._clock import utc_now
 from holdall.tables import Replacement, Row, table_opener
 from holdall.tables._sqlalchemy_engines import LIMITS, limit_answers
 from holdall.tables._sqlalchemy_schema import Schema

@@ -8,7 +8,7 @@ import pytest
 
 import tests.django_project  # noqa: F401  # sets Django up
 from holdall import ConfigurationError, MemoryTable, Sessions
-from holdall.clock import utc_now
+from holdall._clock import utc_now
 from holdall.tables import table_opener
 from holdall.tables.urls import checked_timeout
 

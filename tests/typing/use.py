@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import FastAPI, Request
 
 from holdall import CookieOptions, Event, ResponseHeaders, Session, SessionInfo, Sessions, SetCookie, Store
-from holdall.clock import Clock, utc_now
+from holdall._clock import Clock, utc_now
 from holdall.testing import FakeClock
 from holdall.typed import typed_session
 from holdall_fastapi import (

@@ -8,6 +8,7 @@ An application configures ``Sessions``, and each of its requests has a ``Session
 from typing import TYPE_CHECKING
 
 from holdall._clients import SessionInfo
+from holdall._cookies import CookieOptions, SetCookie
 from holdall._errors import (
     AnsweredError,
     ConfigurationError,
@@ -23,10 +24,9 @@ from holdall._errors import (
 )
 from holdall._events import Event, EventCounts
 from holdall._lazy_import import lazy_import
+from holdall._lifecycle import ResponseHeaders
 from holdall._session import Session
 from holdall._sessions import Sessions
-from holdall.cookies import CookieOptions, SetCookie
-from holdall.lifecycle import ResponseHeaders
 from holdall.stores import Store
 from holdall.tables import AsyncTable, Table
 

@@ -1,7 +1,7 @@
 """
 Define the backend that a session uses during its request: the settings and open store of a ``Sessions``.
 
-The rules are in ``holdall.lifecycle``. This module applies them to the store.
+The rules are in ``holdall._lifecycle``. This module applies them to the store.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
@@ -11,17 +11,17 @@ from inspect import iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypeVar
 
 from holdall import _async
+from holdall._cookie_header import OldCookie
 from holdall._errors import ConfigurationError, LostWriteError, StoreError
+from holdall._lifecycle import ResponseHeaders, commit
+from holdall._lifecycle.fetching import fetch, fetched_at_once
+from holdall._lifecycle.saving import can_save, check_savable, reload, save, update
+from holdall._settings import Settings
 from holdall._state import NOT_STORED, Fetched, SessionState
 from holdall._unawaited import to_be_awaited
 from holdall._validity import CheckedReads
-from holdall.cookie_header import OldCookie
-from holdall.lifecycle import ResponseHeaders, commit
-from holdall.lifecycle.fetching import fetch, fetched_at_once
-from holdall.lifecycle.saving import can_save, check_savable, reload, save, update
-from holdall.settings import Settings
 from holdall.steps import Step, Steps, run, run_async
-from holdall.stores.contract import Changes, ForeignSession
+from holdall.stores._contract import Changes, ForeignSession
 
 __all__ = ["AsyncBackend", "SyncBackend"]
 
@@ -46,7 +46,7 @@ class SyncBackend:
         can_sweep: Whether the store keeps expired sessions until they are swept.
         waits: Whether an async adapter must wait for the store.
         waits_to_read: Whether an async adapter must wait for reads.
-        commit: Carries out what the application decided (``holdall.lifecycle.commit``).
+        commit: Carries out what the application decided (``holdall._lifecycle.commit``).
     """
 
     commit: Callable[..., Steps[ResponseHeaders]] = staticmethod(commit)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from holdall.stores.contract import ClientInfo, SessionRow, Write
+from holdall.stores._contract import ClientInfo, SessionRow, Write
 
 __all__ = ["SessionInfo", "client_text", "info_of", "note_client"]
 

@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 from holdall._backends import SyncBackend
-from holdall.cookies import prefix_of
-from holdall.settings import Settings
+from holdall._cookies import prefix_of
+from holdall._settings import Settings
+from holdall._timeouts import PRESETS
 from holdall.stores._limits import LimitedStore
-from holdall.timeouts import PRESETS
 
 __all__ = ["Description", "Topic", "described"]
 

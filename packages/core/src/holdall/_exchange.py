@@ -13,17 +13,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdall import _late_changes as late_changes
+from holdall._cookie_header import FindHeader
+from holdall._cookies import SetCookie
 from holdall._errors import AnsweredError, ConfigurationError
 from holdall._group_checks import check_keys, checked_list
+from holdall._lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit_unchanged, commit_unused, finish
 from holdall._session import Session, state_of
 from holdall._sessions import Sessions
 from holdall._state import Intent, Phase, SessionState
 from holdall._unawaited import refuse_unawaited
-from holdall.cookie_header import FindHeader
-from holdall.cookies import SetCookie
-from holdall.lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit_unchanged, commit_unused, finish
 from holdall.steps import Steps, run
-from holdall.stores.contract import ClientInfo
+from holdall.stores._contract import ClientInfo
 from holdall.tables import Kind
 
 __all__ = ["Exchange", "Failure", "SessionGroup"]

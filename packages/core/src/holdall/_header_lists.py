@@ -12,7 +12,7 @@ from typing import Any
 from holdall._cache_headers import cache_headers, merged_vary, warn_of_public_cookie
 from holdall._exchange import SessionGroup
 from holdall._exposed import warn_if_exposed
-from holdall.lifecycle import ResponseHeaders
+from holdall._lifecycle import ResponseHeaders
 
 __all__ = ["environ_header", "for_caches", "with_session_headers"]
 

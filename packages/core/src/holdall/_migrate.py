@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdall._errors import ConfigurationError
+from holdall._keys import is_fit
 from holdall.formats import Format
-from holdall.keys import is_fit
 from holdall.sources.cookie import CookieSource
 
 __all__ = ["reading_framework_cookies"]

@@ -13,9 +13,9 @@ from holdall._clients import SessionInfo, info_of
 from holdall._errors import ConfigurationError
 from holdall._principals import principal_text
 from holdall._session import Session, state_of
-from holdall.settings import Settings
+from holdall._settings import Settings
 from holdall.steps import Steps, asked
-from holdall.stores.contract import RowRef, SessionRow, StoredSession
+from holdall.stores._contract import RowRef, SessionRow, StoredSession
 from holdall.tables import Kind
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 
 from holdall._errors import ConfigurationError, LoginRequiredError
 from holdall._state import Intent, SessionState
-from holdall.stores.contract import Write
+from holdall.stores._contract import Write
 
 __all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login", "record_repeated_login"]
 

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 from holdall._backends import AsyncBackend
 from holdall._late_changes import look as look_at_late_changes
+from holdall._lifecycle import ResponseHeaders, abandon, finish
 from holdall._outside_requests import OutsideRequests
 from holdall._session import Session, state_of
 from holdall._unawaited import refuse_unawaited
-from holdall.lifecycle import ResponseHeaders, abandon, finish
 from holdall.steps import Steps
-from holdall.stores.contract import ClientInfo
+from holdall.stores._contract import ClientInfo
 from holdall.tables import Kind
 
 __all__ = ["RequestsByHand"]

@@ -1,7 +1,7 @@
 """
 Define the session of one request.
 
-It is a mapping that is read from its store when it is first used. ``holdall.lifecycle`` decides what happens to it when
+It is a mapping that is read from its store when it is first used. ``holdall._lifecycle`` decides what happens to it when
 the request ends.
 """
 
@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from holdall._as_dict import FILLED, AsDict
+from holdall._cookies import OPTION_NAMES, ConfigureOptions
 from holdall._errors import ConfigurationError
 from holdall._iterative_json import key_text
 from holdall._recorded_login import RecordedLogin
 from holdall._redacted import without_frames
+from holdall._settings import LifetimeOf
 from holdall._snapshots import IMMUTABLE
 from holdall._state import Intent, Phase, SessionState
 from holdall._tracking import Tracked
-from holdall.cookies import OPTION_NAMES, ConfigureOptions
-from holdall.settings import LifetimeOf
 
 __all__ = ["AsyncSession", "Session", "state_of"]
 

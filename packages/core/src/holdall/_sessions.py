@@ -8,26 +8,26 @@ from typing import Any, Literal, Unpack, cast
 
 from holdall._backends import AsyncBackend, SyncBackend
 from holdall._clients import note_client
+from holdall._clock import Clock, seconds_of, time_limit, utc_now
 from holdall._closing import Closing
+from holdall._cookie_header import cookie_finder
+from holdall._cookie_options import OptionsOf, tailored
+from holdall._cookies import OPTION_NAMES, SUFFIXES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
 from holdall._errors import ConfigurationError
 from holdall._events import Event, EventName, Listener, report
+from holdall._factory import Options, store_opener
 from holdall._principals import carried_keys, principal_keys
 from holdall._recorded_login import RecordingState, note_login
 from holdall._requests_by_hand import RequestsByHand
+from holdall._settings import Settings, ValidSince, check_effect, check_kinds
 from holdall._state import SessionState
+from holdall._timeouts import ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, PresetName, limits
 from holdall._transport import header_transport
 from holdall._validity import check_valid_since
-from holdall.clock import Clock, seconds_of, time_limit, utc_now
-from holdall.cookie_header import cookie_finder
-from holdall.cookie_options import OptionsOf, tailored
-from holdall.cookies import OPTION_NAMES, SUFFIXES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
 from holdall.device_bound._options import DeviceBound, device_options
-from holdall.factory import Options, store_opener
-from holdall.settings import Settings, ValidSince, check_effect, check_kinds
+from holdall.stores._contract import Store
 from holdall.stores._limits import session_limit
-from holdall.stores.contract import Store
 from holdall.tables import Kind
-from holdall.timeouts import ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, PresetName, limits
 
 __all__ = ["Sessions"]
 

@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from holdall import _late_changes as late_changes
+from holdall._cookie_header import SentCookie
 from holdall._errors import ResponseStartedError, SessionNotFetchedError
 from holdall._redacted import Redacted
+from holdall._settings import Lifetime, LifetimeOf, Settings
 from holdall._tracking import Tracked
-from holdall.cookie_header import SentCookie
-from holdall.settings import Lifetime, LifetimeOf, Settings
-from holdall.stores.contract import Changes, ClientInfo, StoredSession
+from holdall.stores._contract import Changes, ClientInfo, StoredSession
 
 __all__ = [
     "ENDS",

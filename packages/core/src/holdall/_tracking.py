@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from holdall._snapshots import IMMUTABLE, snapshot
-from holdall.stores.contract import Changes
+from holdall.stores._contract import Changes
 
 __all__ = ["NO_CHANGES", "Tracked"]
 

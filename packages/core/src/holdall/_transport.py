@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+from holdall._cookie_header import FindHeader, SentCookie
+from holdall._cookies import CookieAttributes, SetCookie, logger
 from holdall._errors import ConfigurationError
+from holdall._lifecycle import ResponseHeaders, commit
 from holdall._state import Fetched, SessionState
-from holdall.cookie_header import FindHeader, SentCookie
-from holdall.cookies import CookieAttributes, SetCookie, logger
-from holdall.lifecycle import ResponseHeaders, commit
 from holdall.steps import Steps
 from holdall.stores._generations import LOGOUT
 
@@ -154,7 +154,7 @@ class HeaderTransport:
     def commit(
         self, state: SessionState, *, now: int, status: int = 200, streams: bool = False
     ) -> Steps[ResponseHeaders]:
-        """Do the same as ``holdall.lifecycle.commit``, with the header instead of cookies."""
+        """Do the same as ``holdall._lifecycle.commit``, with the header instead of cookies."""
         if state.marked_unread:
             # The commit would read the session too, but the result is needed before it.
             state.loaded()

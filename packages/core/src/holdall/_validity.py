@@ -10,9 +10,9 @@ from typing import Any
 
 from holdall._errors import ConfigurationError, StoreError
 from holdall._principals import PrincipalKeys
-from holdall.settings import Settings, ValidSince
+from holdall._settings import Settings, ValidSince
 from holdall.steps import Step, Steps, asked
-from holdall.stores.contract import NotFound, StoredSession
+from holdall.stores._contract import NotFound, StoredSession
 from holdall.tables import Kind
 
 __all__ = ["CheckedReads", "check_valid_since"]

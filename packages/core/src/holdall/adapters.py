@@ -10,23 +10,23 @@ adapter drives. The rest are helpers: ``state_of`` gives access to a session's s
 from holdall._cache_headers import CACHING_NAMES, CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall._exchange import Exchange, Failure, SessionGroup
 from holdall._exposed import warn_if_exposed
+from holdall._flashes import Flash, add_flash, take_flashes
 from holdall._framework_defaults import permanent_max_age, with_cookie_settings, with_timeouts
 from holdall._group_checks import check_keys, checked_list
 from holdall._header_lists import environ_header, for_caches, with_session_headers
+from holdall._lifecycle import ResponseHeaders
+from holdall._lifecycle.saving import check_savable
 from holdall._migrate import reading_framework_cookies
 from holdall._option_hints import meant_by
 from holdall._recorded_login import record_repeated_login
 from holdall._redacted import HiddenBytes
 from holdall._session import AsyncSession, state_of
 from holdall._setting_names import naming
+from holdall._settings import Lifetime
 from holdall._state import NOT_STORED, SUPERSEDED, Fetched, Intent, Phase, SessionState
 from holdall._unawaited import to_be_awaited
 from holdall._workers import several_workers
 from holdall.device_bound._messages import EndpointRequest, EndpointResponse
-from holdall.flashes import Flash, add_flash, take_flashes
-from holdall.lifecycle import ResponseHeaders
-from holdall.lifecycle.saving import check_savable
-from holdall.settings import Lifetime
 
 __all__ = [
     "CACHING_NAMES",

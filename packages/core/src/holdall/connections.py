@@ -4,10 +4,10 @@ Watch the session of a long-lived connection, such as a WebSocket or a streamed 
 An adapter calls ``seen``, passes the result to ``Sessions.follow``, and reports the answer with ``saw``.
 """
 
+from holdall._lifecycle.saving import forget_ended
 from holdall._state import SessionState
-from holdall.lifecycle.saving import forget_ended
+from holdall.stores._contract import RowRef, StoredSession
 from holdall.stores._table import digest_of
-from holdall.stores.contract import RowRef, StoredSession
 
 __all__ = ["SELDOM", "Follower"]
 

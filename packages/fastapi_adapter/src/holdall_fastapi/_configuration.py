@@ -7,6 +7,11 @@ from typing import Any, Literal
 from starlette.datastructures import Secret
 
 from holdall import ConfigurationError, CookieOptions, Event, Sessions, Store, formats
+from holdall._clock import Clock
+from holdall._cookies import OldKeys
+from holdall._factory import TableStoreOptions
+from holdall._settings import ValidSince
+from holdall._timeouts import PresetName
 from holdall.adapters import (
     naming,
     permanent_max_age,
@@ -14,13 +19,8 @@ from holdall.adapters import (
     with_cookie_settings,
     with_timeouts,
 )
-from holdall.clock import Clock
-from holdall.cookies import OldKeys
 from holdall.device_bound import DeviceBound
-from holdall.factory import TableStoreOptions
-from holdall.settings import ValidSince
 from holdall.tables import AsyncTable, Table
-from holdall.timeouts import PresetName
 
 __all__ = ["Arguments", "sessions_by_arguments"]
 

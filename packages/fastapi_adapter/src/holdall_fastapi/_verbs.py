@@ -11,9 +11,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from holdall import ConfigurationError, Session, Sessions, asgi
+from holdall._cookies import ConfigureOptions
+from holdall._session_view import SessionView
 from holdall.adapters import AsyncSession
-from holdall.cookies import ConfigureOptions
-from holdall.session_view import SessionView
 
 __all__ = [
     "SessionDep",

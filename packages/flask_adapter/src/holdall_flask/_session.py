@@ -10,8 +10,8 @@ from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdall import Session
+from holdall._session_view import SessionView
 from holdall.adapters import Exchange, Lifetime, permanent_max_age, state_of
-from holdall.session_view import SessionView
 
 __all__ = ["BorrowedSession", "FlaskSession", "TemplateSession", "current_context", "is_current"]
 

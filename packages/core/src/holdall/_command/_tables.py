@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
+from holdall._clock import utc_now
 from holdall._errors import ConfigurationError, SessionError, StoreError
-from holdall.clock import utc_now
 from holdall.tables import MemoryTable, Table, table_opener
 
 __all__ = ["add_url", "opened"]

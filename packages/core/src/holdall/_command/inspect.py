@@ -18,14 +18,14 @@ from inspect import signature
 from time import time
 from typing import Any
 
+from holdall._clock import FOREVER
 from holdall._command._detect import FORMATS, SID, CookieKind, detect
 from holdall._command._output import say
 from holdall._command._times import utc
+from holdall._cookies import MAX_COOKIE_BYTES
 from holdall._errors import ConfigurationError
-from holdall.clock import FOREVER
-from holdall.cookies import MAX_COOKIE_BYTES
+from holdall._keys import WeakSecretWarning
 from holdall.formats import Format, Record
-from holdall.keys import WeakSecretWarning
 
 __all__ = ["add"]
 

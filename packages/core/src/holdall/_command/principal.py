@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from holdall._clients import SessionInfo, info_of
+from holdall._clock import utc_now
 from holdall._command._output import printable, say
 from holdall._command._tables import add_url, opened
 from holdall._command._times import utc
 from holdall._errors import ConfigurationError
-from holdall.clock import utc_now
 from holdall.steps import run
 from holdall.stores import _principals as principals
 from holdall.tables import Table

@@ -4,14 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from holdall._lifecycle.device import OVERLAP, Binding, admits, binding_of
 from holdall._redacted import Redacted
+from holdall._settings import Settings
 from holdall.device_bound._marks import BoundCookies
 from holdall.device_bound._options import DeviceBound
 from holdall.device_bound._proofs import DeviceKey
-from holdall.lifecycle.device import OVERLAP, Binding, admits, binding_of
-from holdall.settings import Settings
 from holdall.steps import Steps
-from holdall.stores.contract import NotFound, StoredSession
+from holdall.stores._contract import NotFound, StoredSession
 
 __all__ = ["BindingStore", "Device"]
 

@@ -1,7 +1,7 @@
 """
 Handle the two requests that a browser sends by itself: to register the device's key, and to renew the bound cookie.
 
-The draft's sections on registration and refresh specify the requests and responses. ``holdall.lifecycle.device`` makes
+The draft's sections on registration and refresh specify the requests and responses. ``holdall._lifecycle.device`` makes
 all decisions; this module parses the requests and writes the responses.
 """
 
@@ -11,19 +11,19 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from holdall._cookie_header import cookie_finder
+from holdall._cookies import SetCookie
 from holdall._errors import LostWriteError, StoreError
-from holdall.cookie_header import cookie_finder
-from holdall.cookies import SetCookie
+from holdall._lifecycle import fetch
+from holdall._lifecycle.device import Answer, Binding, Found, Refresh, Shown, answer_to, binding_of
+from holdall._settings import Settings
 from holdall.device_bound._bindings import BindingStore, Device
 from holdall.device_bound._marks import finder
 from holdall.device_bound._messages import EndpointRequest, EndpointResponse
 from holdall.device_bound._proofs import Flaw, Proof, header_text, verify
 from holdall.device_bound._told import cookies_of, removed_cookies
-from holdall.lifecycle import fetch
-from holdall.lifecycle.device import Answer, Binding, Found, Refresh, Shown, answer_to, binding_of
-from holdall.settings import Settings
 from holdall.steps import Steps, asked
-from holdall.stores.contract import StoredSession
+from holdall.stores._contract import StoredSession
 
 __all__ = ["DeviceEndpoints"]
 

@@ -8,9 +8,9 @@ progress during the registration cannot undo it.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from holdall.cookie_header import FindHeader, OldCookie, SentCookie
-from holdall.lifecycle.device import Binding
-from holdall.stores.contract import Changes, StoredSession, Write
+from holdall._cookie_header import FindHeader, OldCookie, SentCookie
+from holdall._lifecycle.device import Binding
+from holdall.stores._contract import Changes, StoredSession, Write
 
 __all__ = ["MARK", "BoundCookies", "finder", "marked", "read_mark", "without_mark"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from holdall._cookies import SetCookie
 from holdall._redacted import redacted
-from holdall.cookies import SetCookie
 
 __all__ = ["EndpointRequest", "EndpointResponse"]
 

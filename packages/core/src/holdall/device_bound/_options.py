@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from holdall._cookies import CookieAttributes
 from holdall._errors import ConfigurationError
-from holdall.cookies import CookieAttributes
 
 __all__ = ["DeviceBound", "bound_attributes", "device_attributes", "device_options"]
 

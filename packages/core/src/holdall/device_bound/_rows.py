@@ -14,17 +14,17 @@ from hashlib import sha256
 from typing import Any
 
 from holdall._base64url import to_text
-from holdall.clock import FOREVER
+from holdall._clock import FOREVER
+from holdall._lifecycle.device import OVERLAP, Binding, binding_of, is_carried
+from holdall._settings import Settings
 from holdall.device_bound._bindings import BindingStore, Device
 from holdall.device_bound._marks import marked, read_mark, without_mark
 from holdall.device_bound._options import DeviceBound
 from holdall.device_bound._proofs import DeviceKey
-from holdall.lifecycle.device import OVERLAP, Binding, binding_of, is_carried
-from holdall.settings import Settings
 from holdall.steps import Steps
+from holdall.stores._contract import Changes, NotFound, RenewalFailure, SessionRow, StoredSession, Write
 from holdall.stores._table import SessionInRow, TableStore, digest_of
 from holdall.stores._verbs import Insert, Read, Remove, Touch
-from holdall.stores.contract import Changes, NotFound, RenewalFailure, SessionRow, StoredSession, Write
 from holdall.tables._contract import Row, handle_of
 
 __all__ = ["BoundTableStore"]

@@ -12,17 +12,17 @@ from copy import copy
 from typing import Any
 
 from holdall._base64url import to_text
-from holdall.clock import FOREVER
+from holdall._clock import FOREVER
+from holdall._lifecycle.device import OVERLAP, Binding, binding_of, is_carried
+from holdall._settings import Settings
 from holdall.device_bound._bindings import BindingStore, Device
 from holdall.device_bound._marks import MARK, marked, read_mark, without_mark
 from holdall.device_bound._options import DeviceBound
 from holdall.device_bound._proofs import DeviceKey
 from holdall.formats._contract import Record
-from holdall.lifecycle.device import OVERLAP, Binding, binding_of, is_carried
-from holdall.settings import Settings
 from holdall.steps import Steps
+from holdall.stores._contract import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._cookie import CookieStore
-from holdall.stores.contract import Changes, ForeignSession, NotFound, StoredSession, Write
 
 __all__ = ["BoundCookieStore"]
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from holdall._cookie_header import FindHeader, SentCookie, cookie_finder
 from holdall._errors import ConfigurationError
-from holdall.cookie_header import FindHeader, SentCookie, cookie_finder
+from holdall._settings import Settings
 from holdall.device_bound._bindings import BindingStore
 from holdall.device_bound._marks import finder
 from holdall.device_bound._options import DeviceBound, bound_attributes, device_attributes
 from holdall.device_bound._told import Committing
-from holdall.settings import Settings
 
 __all__ = ["bindable", "finding_bound_cookies"]
 

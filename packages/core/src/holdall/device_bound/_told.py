@@ -1,12 +1,12 @@
 """Add headers for a session's binding to a response: offer the binding, or remove its cookies."""
 
+from holdall._cookies import CookieAttributes, SetCookie
+from holdall._lifecycle import ExtraHeaders, ResponseHeaders, commit
+from holdall._lifecycle.device import binding_of, is_offered
 from holdall._state import SessionState
-from holdall.cookies import CookieAttributes, SetCookie
 from holdall.device_bound._bindings import BindingStore
 from holdall.device_bound._options import bound_attributes, device_attributes
 from holdall.device_bound._proofs import ALGORITHMS
-from holdall.lifecycle import ExtraHeaders, ResponseHeaders, commit
-from holdall.lifecycle.device import binding_of, is_offered
 from holdall.steps import Steps
 
 __all__ = ["Committing", "cookies_of", "removed_cookies"]
@@ -24,7 +24,7 @@ class OfferingCookie(SetCookie):
 
 
 class Committing:
-    """A replacement for ``holdall.lifecycle.commit``, for sessions that can be bound to a device."""
+    """A replacement for ``holdall._lifecycle.commit``, for sessions that can be bound to a device."""
 
     def __init__(self, store: BindingStore) -> None:
         self._store = store

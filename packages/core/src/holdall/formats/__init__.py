@@ -7,9 +7,9 @@ libraries' cookies.
 
 from typing import TYPE_CHECKING
 
+from holdall._keys import Derivation, Salt
 from holdall._lazy_import import lazy_import
 from holdall.formats._contract import Format, Record
-from holdall.keys import Derivation, Salt
 
 if TYPE_CHECKING:
     from holdall.formats._django import DjangoFormat

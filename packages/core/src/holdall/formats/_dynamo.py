@@ -9,11 +9,11 @@ from binascii import a2b_base64, b2a_base64
 from typing import Any
 
 from holdall import etf
-from holdall.clock import Clock, seconds_of, utc_now
+from holdall._clock import Clock, seconds_of, utc_now
+from holdall._keys import HoldsSecret, check_secret
 from holdall.etf import Atom
 from holdall.formats._contract import Record
 from holdall.formats._times import with_times, without_times
-from holdall.keys import HoldsSecret, check_secret
 
 __all__ = ["DynamoFormat"]
 

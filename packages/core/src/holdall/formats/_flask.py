@@ -17,12 +17,12 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from uuid import UUID
 
+from holdall._clock import Clock, utc_now
 from holdall._iterative_json import SCALARS, Description, Nest, dicts_of, key_text
+from holdall._keys import Derivation
 from holdall._markup import markup
-from holdall.clock import Clock, utc_now
 from holdall.formats._json import from_json, to_json
 from holdall.formats._stamped import Signer, StampedFormat, from_url_text, to_url_text
-from holdall.keys import Derivation
 
 __all__ = ["FlaskFormat"]
 

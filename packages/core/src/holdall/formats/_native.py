@@ -22,9 +22,9 @@ from struct import Struct
 from holdall._base64url import from_text, to_text
 from holdall._errors import ConfigurationError
 from holdall._inflate import RAW, inflate
+from holdall._keys import HoldsSecret, check_secret, derive_key
 from holdall.formats._contract import Record, record_of
 from holdall.formats._xaes import XAES256GCM
-from holdall.keys import HoldsSecret, check_secret, derive_key
 from holdall.serializers import Serializer, TaggedJSON
 
 __all__ = ["SECRET_BYTES", "NativeFormat"]

@@ -21,14 +21,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall import etf
 from holdall._base64url import from_text, to_text
+from holdall._clock import Clock, seconds_of, utc_now
 from holdall._errors import ConfigurationError
-from holdall.clock import Clock, seconds_of, utc_now
+from holdall._keys import HoldsSecret, Salt, as_bytes, check_secret
 from holdall.etf import Atom, AtomKey
 from holdall.formats._contract import Record
 from holdall.formats._json import PlainJSON
 from holdall.formats._times import with_times, without_times
 from holdall.formats._xchacha import NONCE_BYTES, TAG_BYTES, decrypt, encrypt
-from holdall.keys import HoldsSecret, Salt, as_bytes, check_secret
 from holdall.serializers import Serializer
 
 __all__ = ["PlugFormat"]

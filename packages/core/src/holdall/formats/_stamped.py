@@ -16,13 +16,13 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from holdall._base64url import from_text, to_text
+from holdall._clock import FOREVER, Clock, seconds_of
 from holdall._errors import ConfigurationError
 from holdall._inflate import inflate
-from holdall.clock import FOREVER, Clock, seconds_of
+from holdall._keys import Derivation, HoldsSecret, as_bytes, check_secret
 from holdall.formats._contract import Record
 from holdall.formats._exact import with_exact, without_exact
 from holdall.formats._times import with_times, without_times
-from holdall.keys import Derivation, HoldsSecret, as_bytes, check_secret
 
 __all__ = ["BINARY_STAMPS", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from holdall.clock import Clock, utc_now
+from holdall._clock import Clock, utc_now
 from holdall.formats._json import PlainJSON
 from holdall.formats._stamped import Signer, StampedFormat
 

@@ -14,7 +14,7 @@ import hashlib
 import re
 from typing import Any, NamedTuple
 
-from holdall.clock import FOREVER
+from holdall._clock import FOREVER
 from holdall.formats._contract import Record
 
 __all__ = ["RESERVED_KEY", "with_times", "without_times"]

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from holdall._clock import NEVER, Clock
 from holdall._redacted import redacted
-from holdall.clock import NEVER, Clock
 from holdall.sources._contract import AsyncSource, Entry, Refused, Source
 from holdall.tables import Kind
 from holdall.tables._redis_servers import AsyncServer, Server, answers_later

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from holdall.cookies import MAX_COOKIE_BYTES
+from holdall._cookies import MAX_COOKIE_BYTES
 from holdall.formats import Format
 from holdall.sources._contract import Entry
 

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from holdall._base64url import to_text
-from holdall.clock import Clock, utc_now
-from holdall.keys import as_bytes
+from holdall._clock import Clock, utc_now
+from holdall._keys import as_bytes
 from holdall.sources import _msgpack
 from holdall.sources._contract import Entry, Refused
 from holdall.sources._redis import RedisValues

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from holdall.clock import Clock, utc_now
+from holdall._clock import Clock, utc_now
 from holdall.sources._contract import Entry, Refused
 from holdall.sources._redis import RedisValues
 from holdall.sources._values import data_of

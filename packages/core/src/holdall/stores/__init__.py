@@ -8,7 +8,7 @@ A store converts a cookie's value to a session's data and back. ``CookieStore`` 
 from typing import TYPE_CHECKING
 
 from holdall._lazy_import import lazy_import
-from holdall.stores.contract import (
+from holdall.stores._contract import (
     Burying,
     Changes,
     ForeignSession,

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
+from holdall._clock import FOREVER, Clock, time_limit, utc_now
+from holdall._cookies import MAX_COOKIE_BYTES
 from holdall._errors import ConfigurationError
-from holdall.clock import FOREVER, Clock, time_limit, utc_now
-from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats._contract import Format, Record, record_of
+from holdall.stores._contract import ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._generations import LINE_BYTES, LOGIN, LOGOUT, RENEWAL, line_after, lines_of
-from holdall.stores.contract import ForeignSession, NotFound, StoredSession, Write
 
 __all__ = ["CookieStore"]
 

@@ -20,8 +20,8 @@ other. An attacker who can plant a cookie within those minutes could just as wel
 import os
 from collections.abc import Sequence
 
-from holdall.cookies import SUFFIXES
-from holdall.stores.contract import StoredSession
+from holdall._cookies import SUFFIXES
+from holdall.stores._contract import StoredSession
 
 __all__ = ["LINE_BYTES", "LOGIN", "LOGOUT", "RENEWAL", "Apart", "latest", "line_after", "lines_of", "suffix_of"]
 

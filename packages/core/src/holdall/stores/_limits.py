@@ -12,7 +12,7 @@ from typing import Any
 
 from holdall._errors import ConfigurationError, TooManySessionsError
 from holdall.steps import Steps, asked
-from holdall.stores.contract import RenewalFailure, SessionRow, StoredSession, Write
+from holdall.stores._contract import RenewalFailure, SessionRow, StoredSession, Write
 
 __all__ = ["LimitedStore", "session_limit"]
 

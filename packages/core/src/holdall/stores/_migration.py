@@ -19,14 +19,14 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from holdall._clock import NEVER, Clock, time_limit, utc_now
 from holdall._errors import ConfigurationError
-from holdall.clock import NEVER, Clock, time_limit, utc_now
 from holdall.sources._contract import AnySource, Entry, Refused
 from holdall.steps import Step, Steps
+from holdall.stores._contract import ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._rows import NONCE_BYTES
 from holdall.stores._table import SessionInRow, TableStore, digest_of, log_id_of
 from holdall.stores._verbs import Insert, Read, Remove
-from holdall.stores.contract import ForeignSession, NotFound, StoredSession, Write
 from holdall.tables import Kind
 from holdall.tables._contract import Row
 

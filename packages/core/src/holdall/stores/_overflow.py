@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from holdall._base64url import to_text
+from holdall._cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
 from holdall._errors import StoreError
 from holdall._events import Listener
-from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
-from holdall.settings import Settings
+from holdall._settings import Settings
 from holdall.steps import Steps, asked
-from holdall.stores._table import SID_BYTES, TableStore
-from holdall.stores.contract import (
+from holdall.stores._contract import (
     Changes,
     ForeignSession,
     NotFound,
@@ -31,6 +30,7 @@ from holdall.stores.contract import (
     StoredSession,
     Write,
 )
+from holdall.stores._table import SID_BYTES, TableStore
 
 __all__ = ["ListedOverflowStore", "OverflowStore"]
 

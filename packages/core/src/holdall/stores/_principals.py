@@ -12,9 +12,9 @@ from typing import Any
 
 from holdall._errors import ConfigurationError
 from holdall.steps import Steps
+from holdall.stores._contract import SessionRow
 from holdall.stores._renewal import end, line_of
 from holdall.stores._verbs import Clear, Find
-from holdall.stores.contract import SessionRow
 from holdall.tables._contract import MAX_PRINCIPAL_BYTES, RowInfo
 
 __all__ = ["check_app", "list_rows", "owner", "revoke", "revoke_all"]

@@ -10,8 +10,8 @@ the renewal's insert fails, and the session is over.
 from typing import Any
 
 from holdall.steps import Steps
+from holdall.stores._contract import RowRef
 from holdall.stores._verbs import Insert, Read, Remove
-from holdall.stores.contract import RowRef
 from holdall.tables._contract import Row
 
 __all__ = ["end", "follow", "line_of", "succeed"]

@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
+from holdall._clock import Clock, time_limit
+from holdall._cookies import MAX_COOKIE_BYTES
 from holdall._errors import StoreError
 from holdall._events import Listener
-from holdall.clock import Clock, time_limit
-from holdall.cookies import MAX_COOKIE_BYTES
-from holdall.settings import Settings
+from holdall._settings import Settings
 from holdall.steps import Steps
-from holdall.stores._cookie import CookieStore
-from holdall.stores._migration import MigratingStore
-from holdall.stores._table import TableStore, digest_of
-from holdall.stores.contract import (
+from holdall.stores._contract import (
     Changes,
     ForeignSession,
     NotFound,
@@ -30,6 +27,9 @@ from holdall.stores.contract import (
     StoredSession,
     Write,
 )
+from holdall.stores._cookie import CookieStore
+from holdall.stores._migration import MigratingStore
+from holdall.stores._table import TableStore, digest_of
 
 __all__ = ["RevocableCookieStore"]
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from holdall.keys import check_secret, derive_key, several_secrets
+from holdall._keys import check_secret, derive_key, several_secrets
 
 __all__ = ["NONCE_BYTES", "SECRET_BYTES", "Labels", "RowSealer"]
 

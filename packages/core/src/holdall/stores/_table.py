@@ -14,10 +14,10 @@ from holdall._events import Listener
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps
 from holdall.stores import _principals as principals
+from holdall.stores._contract import NotFound, RenewalFailure, RowRef, SessionRow, StoredSession, Write
 from holdall.stores._renewal import end, follow, succeed
 from holdall.stores._rows import Labels, RowSealer
 from holdall.stores._verbs import Insert, Read, Remove, Replace, Sweep, Touch
-from holdall.stores.contract import NotFound, RenewalFailure, RowRef, SessionRow, StoredSession, Write
 from holdall.tables._contract import AsyncTable, Replacement, Row, Table, Tombstone
 
 __all__ = ["SID_BYTES", "SessionInRow", "TableStore", "digest_of", "log_id_of"]

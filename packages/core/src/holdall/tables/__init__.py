@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from holdall._clock import Clock
 from holdall._errors import ConfigurationError
 from holdall._lazy_import import lazy_import
-from holdall.clock import Clock
 from holdall.tables._contract import (
     MAX_CLIENT_BYTES,
     MAX_PRINCIPAL_BYTES,
@@ -29,9 +29,9 @@ from holdall.tables._contract import (
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from holdall.tables.memory import MemoryTable
+    from holdall.tables._memory import MemoryTable
 else:
-    __getattr__, __dir__ = lazy_import(__name__, {"MemoryTable": "holdall.tables.memory"})
+    __getattr__, __dir__ = lazy_import(__name__, {"MemoryTable": "holdall.tables._memory"})
 
 __all__ = [
     "MAX_CLIENT_BYTES",
@@ -100,7 +100,7 @@ def _others() -> "Mapping[str, EntryPoint]":
 
 
 def _open_memory(url: str, form: Kind, clock: Clock, create: bool) -> Table:
-    from holdall.tables.memory import MemoryTable
+    from holdall.tables._memory import MemoryTable
 
     return MemoryTable.named(url.removeprefix("memory://"), clock=clock)
 

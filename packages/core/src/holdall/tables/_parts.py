@@ -1,7 +1,7 @@
 """
 Store a table in memory in two kinds of components: parts hold the rows, and owners map principals to rows.
 
-``holdall.tables.memory`` has a diagram.
+``holdall.tables._memory`` has a diagram.
 """
 
 import threading
@@ -10,7 +10,7 @@ from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from holdall.clock import NEVER
+from holdall._clock import NEVER
 from holdall.tables._contract import Row
 
 __all__ = ["CREATED", "EXPIRES", "PLACE", "VERSION", "Kept", "Owners", "Part", "row_of"]

@@ -12,9 +12,9 @@ import psycopg
 from psycopg.types.numeric import Int8
 from psycopg_pool import PoolTimeout
 
+from holdall._clock import Clock
 from holdall._errors import ConfigurationError, StoreError
 from holdall._redacted import redacted
-from holdall.clock import Clock
 from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._postgres_pools import OwnPool, Pool
 from holdall.tables._steps import Steps

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from holdall._clock import Clock, utc_now
 from holdall._connections import PerLoop, PerProcess
 from holdall._errors import ConfigurationError
-from holdall.clock import Clock, utc_now
 from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, conflict_pause

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
+from holdall._clock import Clock, utc_now
 from holdall._errors import ConfigurationError
 from holdall._redacted import redacted
-from holdall.clock import Clock, utc_now
 from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._redis_servers import TIMEOUT, AsyncServer, Server, answers_later
 from holdall.tables._steps import Steps, run, run_async

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
+from holdall._clock import Clock
 from holdall._redacted import redacted
-from holdall.clock import Clock
 from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from holdall._clock import Clock, utc_now
 from holdall._errors import ConfigurationError
-from holdall.clock import Clock, utc_now
 from holdall.tables._contract import Kind
 from holdall.tables.sql import AsyncSQLTable, SQLTable
 from holdall.tables.urls import checked_timeout, split_options, timeout_of

@@ -11,8 +11,8 @@ import weakref
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from holdall._clock import Clock, utc_now
 from holdall._errors import ConfigurationError
-from holdall.clock import Clock, utc_now
 from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._sqlite_files import Connection, checked_path, identity, open_file, remove_what_it_left
 from holdall.tables.columns import (

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import count
 
-from holdall.clock import Clock, utc_now
-from holdall.cookies import SUFFIXES
+from holdall._clock import Clock, utc_now
+from holdall._cookies import SUFFIXES
 from holdall.testing.clients import HOST, Client, Request, Response
 
 __all__ = ["Browser", "KeptCookie"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from holdall.clock import Clock, utc_now
+from holdall._clock import Clock, utc_now
 from holdall.testing.browser import Browser
 from holdall.testing.clients import HOST, Client, Request, Response
 from holdall.testing.device_keys import SoftwareKey

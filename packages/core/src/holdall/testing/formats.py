@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from holdall._clock import FOREVER
+from holdall._cookies import MAX_COOKIE_BYTES
 from holdall._sessions import Sessions
-from holdall.clock import FOREVER
-from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import Format, Record
 from holdall.stores import CookieStore
 from holdall.testing.clock import FakeClock

@@ -21,12 +21,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 from holdall._backends import AsyncBackend
+from holdall._cookies import CookieAttributes
+from holdall._lifecycle import commit, fetch, update
 from holdall._principals import principal_keys
 from holdall._session import Session, state_of
+from holdall._settings import Settings
 from holdall._state import SessionState
-from holdall.cookies import CookieAttributes
-from holdall.lifecycle import commit, fetch, update
-from holdall.settings import Settings
 from holdall.steps import Step, Steps, run_async
 from holdall.stores import Changes, StoredSession, TableStore, Write
 from holdall.tables import AsyncTable, Replacement, Row, RowInfo, Tombstone

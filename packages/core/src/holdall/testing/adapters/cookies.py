@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from holdall._cookie_options import CookieRequest
+from holdall._cookies import CookieOptions
 from holdall._events import Event
-from holdall.cookie_options import CookieRequest
-from holdall.cookies import CookieOptions
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
 from holdall.testing.clients import Request

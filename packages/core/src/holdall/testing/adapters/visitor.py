@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from holdall.clock import Clock
-from holdall.cookies import SUFFIXES
+from holdall._clock import Clock
+from holdall._cookies import SUFFIXES
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response
 

@@ -1,4 +1,4 @@
-"""The conformance suite for stores (``holdall.stores.contract``)."""
+"""The conformance suite for stores (``holdall.stores._contract``)."""
 
 from holdall.testing.stores.endings import EndingTests
 from holdall.testing.stores.owners import OwnerTests

@@ -12,7 +12,7 @@ __all__ = ["RenewalTests", "UpdateTests"]
 
 
 class RenewalTests(StoreSuite, sealed=True):
-    """The contract of ``holdall.stores.contract.Renewing``, for stores that implement it."""
+    """The contract of ``holdall.stores._contract.Renewing``, for stores that implement it."""
 
     @pytest.fixture
     def renewing_store(self, store: Any) -> Any:
@@ -61,7 +61,7 @@ class RenewalTests(StoreSuite, sealed=True):
 
 
 class UpdateTests(StoreSuite, sealed=True):
-    """The contract of ``holdall.stores.contract.Updating``, for stores that implement it."""
+    """The contract of ``holdall.stores._contract.Updating``, for stores that implement it."""
 
     @pytest.fixture
     def updating_store(self, store: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdall.clock import FOREVER
+from holdall._clock import FOREVER
 from holdall.stores import NotFound, StoredSession
 from holdall.testing.clock import FakeClock
 from holdall.testing.stores.suite import HOUR, KEY, SECONDS, StoreSuite, begin, change, read, seconds

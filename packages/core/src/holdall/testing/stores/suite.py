@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdall.clock import Clock
+from holdall._clock import Clock
 from holdall.stores import Changes, NotFound, StoredSession, Write
 from holdall.testing.suite import Suite
 from holdall.testing.tables.rows import new_principal

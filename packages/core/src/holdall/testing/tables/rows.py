@@ -3,7 +3,7 @@
 import os
 from datetime import datetime, timedelta
 
-from holdall.clock import Clock
+from holdall._clock import Clock
 from holdall.tables import AsyncTable, Row, Tombstone
 
 __all__ = ["HOUR", "SECOND", "SUCCESSOR", "leave_tombstone", "new_digest", "new_principal", "new_row", "pointer"]

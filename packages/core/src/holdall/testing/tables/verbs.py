@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdall.clock import NEVER
+from holdall._clock import NEVER
 from holdall.tables import AsyncTable, Replacement, Row, Tombstone
 from holdall.tables._contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
 from holdall.testing.clock import FakeClock

@@ -12,9 +12,9 @@ from functools import cache
 from typing import NamedTuple
 
 from holdall._base64url import to_text
+from holdall._cookies import SetCookie
 from holdall._redacted import Redacted
-from holdall.cookies import SetCookie
-from holdall.stores.contract import StoredSession
+from holdall.stores._contract import StoredSession
 
 __all__ = [
     "OVERLAP",

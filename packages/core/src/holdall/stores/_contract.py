@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
+from holdall._clock import FOREVER
 from holdall._redacted import Redacted
-from holdall.clock import FOREVER
 
 __all__ = [
     "Answer",

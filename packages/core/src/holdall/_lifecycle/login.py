@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdall._principals import CSRF_KEYS
-from holdall.settings import Settings
-from holdall.stores.contract import Changes
+from holdall._settings import Settings
+from holdall.stores._contract import Changes
 
 __all__ = ["carried_over", "removals"]
 

@@ -4,13 +4,11 @@ from collections.abc import Callable, Generator
 from types import GeneratorType
 from typing import Any
 
+from holdall._cookie_header import OldCookie
+from holdall._cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
 from holdall._errors import LostWriteError, StoreError
-from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
-from holdall._tracking import NO_CHANGES
-from holdall.cookie_header import OldCookie
-from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
-from holdall.lifecycle.expiry import expiry, is_due
-from holdall.lifecycle.headers import (
+from holdall._lifecycle.expiry import expiry, is_due
+from holdall._lifecycle.headers import (
     LOOKED_AT,
     ResponseHeaders,
     cleared,
@@ -21,12 +19,14 @@ from holdall.lifecycle.headers import (
     outdated,
     refuse_too_large,
 )
-from holdall.lifecycle.login import carried_over, removals
-from holdall.lifecycle.rules import Action, Place
-from holdall.settings import Lifetime
+from holdall._lifecycle.login import carried_over, removals
+from holdall._lifecycle.rules import Action, Place
+from holdall._settings import Lifetime
+from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
+from holdall._tracking import NO_CHANGES
 from holdall.steps import Steps, asked
+from holdall.stores._contract import Changes, NotFound, RenewalFailure, StoredSession, Write
 from holdall.stores._generations import suffix_of
-from holdall.stores.contract import Changes, NotFound, RenewalFailure, StoredSession, Write
 
 __all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+from holdall._cookie_header import FindHeader
+from holdall._cookies import CookieOptions, OldKeys, old_cookies
 from holdall._errors import ConfigurationError
 from holdall._redacted import redacted
-from holdall.cookie_header import FindHeader
-from holdall.cookies import CookieOptions, OldKeys, old_cookies
-from holdall.settings import Settings
+from holdall._settings import Settings
 
 __all__ = ["CookieRequest", "OptionsOf", "tailored"]
 

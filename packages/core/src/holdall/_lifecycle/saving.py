@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from holdall._errors import ConfigurationError
+from holdall._lifecycle import actions
+from holdall._lifecycle.actions import End
+from holdall._lifecycle.fetching import fetch
+from holdall._lifecycle.rules import Action, Place
 from holdall._state import ENDS, Intent, Phase, SessionState
-from holdall.lifecycle import actions
-from holdall.lifecycle.actions import End
-from holdall.lifecycle.fetching import fetch
-from holdall.lifecycle.rules import Action, Place
 from holdall.steps import Steps, asked
-from holdall.stores.contract import Changes, NotFound, StoredSession, Write
+from holdall.stores._contract import Changes, NotFound, StoredSession, Write
 
 __all__ = ["can_save", "check_savable", "forget_ended", "reload", "save", "update"]
 

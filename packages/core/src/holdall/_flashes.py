@@ -14,7 +14,7 @@ __all__ = ["Flash", "add_flash", "take_flashes"]
 Flash = tuple[str, str]
 
 _KEY = "_flashes"
-_TAKEN = "holdall.flashes"
+_TAKEN = "holdall._flashes"
 
 
 def add_flash(session: Any, message: str, category: str = "message") -> None:

@@ -20,10 +20,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from holdall._clock import NEVER, Clock, utc_now
 from holdall._errors import ConfigurationError, StoreError
 from holdall._events import Event, Listener, report
 from holdall._workers import several_workers
-from holdall.clock import NEVER, Clock, utc_now
 from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._parts import CREATED, EXPIRES, PLACE, VERSION, Kept, Owners, Part, row_of
 

@@ -1,8 +1,8 @@
 """Compute how long a session lives and when its expiry is moved. All times are in Unix seconds."""
 
-from holdall.clock import FOREVER
-from holdall.settings import Lifetime, Settings
-from holdall.stores.contract import StoredSession
+from holdall._clock import FOREVER
+from holdall._settings import Lifetime, Settings
+from holdall.stores._contract import StoredSession
 
 __all__ = ["expiry", "has_ended", "is_due"]
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from holdall._errors import ConfigurationError
-from holdall.settings import timeout_seconds
+from holdall._settings import timeout_seconds
 
 __all__ = ["ABSOLUTE_TIMEOUT", "IDLE_TIMEOUT", "PRESETS", "Preset", "PresetName", "limits"]
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NoReturn
 
+from holdall._cookie_header import OldCookie, suffix_sent
+from holdall._cookies import MAX_COOKIE_BYTES, SUFFIXES, CookieAttributes, SetCookie
 from holdall._errors import CookieOverflowError
 from holdall._redacted import Redacted
+from holdall._settings import Lifetime
 from holdall._state import SessionState
-from holdall.cookie_header import OldCookie, suffix_sent
-from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, CookieAttributes, SetCookie
-from holdall.settings import Lifetime
+from holdall.stores._contract import StoredSession
 from holdall.stores._generations import suffix_of
-from holdall.stores.contract import StoredSession
 
 __all__ = [
     "LOOKED_AT",

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from holdall._clock import FOREVER
+from holdall._cookies import CookieAttributes
 from holdall._errors import ConfigurationError
 from holdall._events import EventName
 from holdall._principals import NO_PRINCIPAL, PrincipalKeys
-from holdall.clock import FOREVER
-from holdall.cookies import CookieAttributes
 
 __all__ = ["Lifetime", "LifetimeOf", "Note", "Settings", "ValidSince", "check_effect", "check_kinds", "timeout_seconds"]
 

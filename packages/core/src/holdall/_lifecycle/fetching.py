@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from holdall._cookie_header import OldCookie, SentCookie
+from holdall._cookies import CookieAttributes
+from holdall._lifecycle.expiry import expiry, has_ended
+from holdall._settings import Settings
 from holdall._state import NOT_STORED, Backend, Fetched, FetchedOfSeveral
-from holdall.cookie_header import OldCookie, SentCookie
-from holdall.cookies import CookieAttributes
-from holdall.lifecycle.expiry import expiry, has_ended
-from holdall.settings import Settings
 from holdall.steps import Steps, asked
+from holdall.stores._contract import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._generations import Apart, latest, suffix_of
-from holdall.stores.contract import Changes, ForeignSession, NotFound, StoredSession, Write
 
 __all__ = ["fetch", "fetched_at_once"]
 

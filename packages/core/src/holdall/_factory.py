@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any, Literal, TypedDict
 
 from holdall import formats, stores
+from holdall._clock import Clock
+from holdall._cookies import OPTION_NAMES, CookieOptions
 from holdall._errors import ConfigurationError
+from holdall._keys import several_secrets
 from holdall._option_hints import check_known, store_hint
 from holdall._setting_names import naming, setting_name, setting_names
-from holdall.clock import Clock
-from holdall.cookies import OPTION_NAMES, CookieOptions
+from holdall._settings import Settings, check_kinds
 from holdall.formats import Derivation, Format, Salt
-from holdall.keys import several_secrets
 from holdall.serializers import Serializer
-from holdall.settings import Settings, check_kinds
 from holdall.sources._contract import AnySource
 from holdall.stores import Store
 from holdall.tables import AsyncTable, Kind, Table, table_opener

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
+from holdall._cookies import SUFFIXES, prefix_of
 from holdall._redacted import redacted
-from holdall.cookies import SUFFIXES, prefix_of
 
 __all__ = ["FindHeader", "OldCookie", "SentCookie", "SuffixedCookie", "cookie_finder", "suffix_sent"]
 

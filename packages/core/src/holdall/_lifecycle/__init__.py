@@ -6,10 +6,10 @@ has been sent, and ``abandon`` replaces both if no headers are sent. ``rules`` d
 decision. All are generators of steps (``holdall.steps``): they yield each call to the store and are sent its result.
 """
 
-from holdall.lifecycle.ending import abandon, commit, commit_unchanged, commit_unused, finish
-from holdall.lifecycle.fetching import fetch
-from holdall.lifecycle.headers import ExtraHeaders, ResponseHeaders
-from holdall.lifecycle.saving import reload, save, update
+from holdall._lifecycle.ending import abandon, commit, commit_unchanged, commit_unused, finish
+from holdall._lifecycle.fetching import fetch
+from holdall._lifecycle.headers import ExtraHeaders, ResponseHeaders
+from holdall._lifecycle.saving import reload, save, update
 
 __all__ = [
     "ExtraHeaders",

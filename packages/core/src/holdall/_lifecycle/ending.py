@@ -1,11 +1,11 @@
 """End a request: determine its situation, let a rule decide, and carry out the action."""
 
 from holdall._errors import TooManySessionsError
+from holdall._lifecycle.actions import ACTIONS, End, let_go
+from holdall._lifecycle.expiry import expiry, is_due
+from holdall._lifecycle.headers import UNTOUCHED, ResponseHeaders, looked_at
+from holdall._lifecycle.rules import Owner, Place, Situation, decide
 from holdall._state import Phase, SessionState
-from holdall.lifecycle.actions import ACTIONS, End, let_go
-from holdall.lifecycle.expiry import expiry, is_due
-from holdall.lifecycle.headers import UNTOUCHED, ResponseHeaders, looked_at
-from holdall.lifecycle.rules import Owner, Place, Situation, decide
 from holdall.steps import Steps
 
 __all__ = ["abandon", "commit", "commit_unchanged", "commit_unused", "finish", "situation_of"]

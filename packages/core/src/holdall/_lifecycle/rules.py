@@ -39,7 +39,7 @@ class Owner(Enum):
 
 
 class Action(Enum):
-    """An action to carry out; ``holdall.lifecycle.actions`` has a function for each."""
+    """An action to carry out; ``holdall._lifecycle.actions`` has a function for each."""
 
     LEAVE = "leave it as it is"
     FORGET = "forget this request's changes"
