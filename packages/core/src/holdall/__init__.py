@@ -31,6 +31,7 @@ from holdall.stores import Store
 from holdall.tables import AsyncTable, Table
 
 if TYPE_CHECKING:
+    from holdall._keys import WeakSecretWarning
     from holdall._version import __version__ as __version__
     from holdall.stores import CookieStore, TableStore
     from holdall.tables import MemoryTable
@@ -41,6 +42,7 @@ else:
             "CookieStore": "holdall.stores",
             "MemoryTable": "holdall.tables",
             "TableStore": "holdall.stores",
+            "WeakSecretWarning": "holdall._keys",
             # Reading the metadata takes longer than all the other imports together.
             "__version__": "holdall._version",
         },
@@ -72,4 +74,5 @@ __all__ = [
     "Table",
     "TableStore",
     "TooManySessionsError",
+    "WeakSecretWarning",
 ]

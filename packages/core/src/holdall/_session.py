@@ -1,8 +1,8 @@
 """
 Define the session of one request.
 
-It is a mapping that is read from its store when it is first used. ``holdall._lifecycle`` decides what happens to it when
-the request ends.
+It is a mapping that is read from its store when it is first used. ``holdall._lifecycle`` decides what happens to it at
+the end of the request.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping

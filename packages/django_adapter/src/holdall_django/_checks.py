@@ -19,11 +19,8 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from holdall import ConfigurationError, Sessions
-from holdall._factory import Options
-from holdall._keys import WeakSecretWarning
-from holdall.adapters import meant_by, several_workers
-from holdall.tables._memory import MemoryTable
+from holdall import ConfigurationError, MemoryTable, Sessions, WeakSecretWarning
+from holdall.adapters import Options, meant_by, several_workers
 from holdall_django._configuration import ADAPTER_OPTIONS, configuration, options_given
 
 __all__ = ["check_deployment", "check_settings", "refuse_what_cannot_work"]

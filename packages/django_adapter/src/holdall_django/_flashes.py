@@ -5,7 +5,7 @@ from typing import Literal, overload
 
 from django.http import HttpRequest
 
-from holdall._flashes import Flash, add_flash, take_flashes
+from holdall.adapters import Flash, add_flash, take_flashes
 
 __all__ = ["flash", "get_flashed_messages"]
 

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from holdall import Session, Sessions
-from holdall._cookie_header import SentCookie
-from holdall.adapters import Fetched, state_of
+from holdall.adapters import Fetched, SentCookie, state_of
 from holdall_django import _test_client as test_client
 from holdall_django._configuration import configuration
 

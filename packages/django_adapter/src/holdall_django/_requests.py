@@ -9,10 +9,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 
-from holdall._cookie_header import FindHeader
-from holdall.adapters import Exchange, environ_header
+from holdall.adapters import ClientInfo, Exchange, FindHeader, environ_header
 from holdall.nested import KEY, enter, in_environ, in_scope
-from holdall.stores._contract import ClientInfo
 from holdall_django._configuration import configuration
 from holdall_django._names import COOKIE
 

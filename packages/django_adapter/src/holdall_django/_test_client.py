@@ -11,8 +11,7 @@ are not followed: a cookie that outlives them in production also does in a test.
 import sys
 from collections.abc import Sequence
 
-from holdall._cookie_header import SentCookie
-from holdall.adapters import SessionState
+from holdall.adapters import SentCookie, SessionState
 from holdall_django import _rollback as rollback
 
 __all__ = ["are_tests_running", "follow", "latest", "latest_cookies", "latest_of", "note"]

@@ -10,8 +10,7 @@ from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 
 from holdall import ConfigurationError, Sessions
-from holdall._cookies import ConfigureOptions
-from holdall.adapters import state_of
+from holdall.adapters import ConfigureOptions, state_of
 from holdall_django._loading import is_in_event_loop, load, load_at_once
 from holdall_django._requests import opened_for
 from holdall_django._session import DjangoSession

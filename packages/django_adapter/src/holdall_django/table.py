@@ -22,7 +22,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 
 from holdall import ConfigurationError
-from holdall._clock import Clock, utc_now
+from holdall.adapters import Clock, utc_now
 from holdall.tables import Kind, Row, Tombstone
 from holdall.tables.sql import STATEMENTS, SQLTable
 from holdall.tables.urls import checked_timeout, split_options, timeout_of

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from starlette.datastructures import Secret
 
 from holdall import ConfigurationError, CookieOptions, Event, Sessions, Store, formats
-from holdall._clock import Clock
-from holdall._cookies import OldKeys
-from holdall._factory import TableStoreOptions
-from holdall._settings import ValidSince
-from holdall._timeouts import PresetName
 from holdall.adapters import (
+    Clock,
+    OldKeys,
+    PresetName,
+    TableStoreOptions,
+    ValidSince,
     naming,
     permanent_max_age,
     reading_framework_cookies,

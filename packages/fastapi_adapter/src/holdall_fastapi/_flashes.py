@@ -5,7 +5,7 @@ from typing import Literal, overload
 
 from starlette.requests import HTTPConnection
 
-from holdall._flashes import Flash, add_flash, take_flashes
+from holdall.adapters import Flash, add_flash, take_flashes
 from holdall_fastapi._verbs import session_of
 
 __all__ = ["flash", "get_flashed_messages"]

@@ -11,9 +11,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from holdall import ConfigurationError, Session, Sessions, asgi
-from holdall._cookies import ConfigureOptions
-from holdall._session_view import SessionView
-from holdall.adapters import AsyncSession
+from holdall.adapters import AsyncSession, ConfigureOptions, SessionView
 
 __all__ = [
     "SessionDep",

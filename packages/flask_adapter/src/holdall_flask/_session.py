@@ -10,8 +10,7 @@ from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdall import Session
-from holdall._session_view import SessionView
-from holdall.adapters import Exchange, Lifetime, permanent_max_age, state_of
+from holdall.adapters import Exchange, Lifetime, SessionView, permanent_max_age, state_of
 
 __all__ = ["BorrowedSession", "FlaskSession", "TemplateSession", "current_context", "is_current"]
 

@@ -11,8 +11,7 @@ from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdall import Sessions
-from holdall._cookies import ConfigureOptions
-from holdall.adapters import state_of
+from holdall.adapters import ConfigureOptions, state_of
 from holdall_flask._session import BorrowedSession, FlaskSession
 
 __all__ = [
