@@ -19,7 +19,8 @@ from holdall.stores import _verbs as verbs
 from holdall.stores._table import digest_of
 from holdall.tables import Row, Tombstone
 from holdall.testing import ACTS, ATOMIC_ACTS, Act, Explored, FakeClock, InterleavingConformance, as_async, explore
-from holdall.testing.interleavings import KEY, Run
+from holdall.testing.acts import KEY
+from holdall.testing.interleavings import Run
 from holdall.testing.revocations import OWNERS_ACTS, RevocationRun
 from races import broken
 from races.logins import LOGIN_ACTS, LoginRun

@@ -6,6 +6,7 @@ Subclass ``StoreConformance``, ``TableConformance``, ``FormatConformance``, ``Se
 """
 
 from holdall.testing import _asserts  # noqa: F401  # first of all
+from holdall.testing.acts import ACTS, ATOMIC_ACTS, Act
 from holdall.testing.adapters import AdapterConformance, CookieConformance
 from holdall.testing.adapters.visitor import Answer, Visitor
 from holdall.testing.awaited import as_async
@@ -14,7 +15,7 @@ from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi
 from holdall.testing.clock import FakeClock
 from holdall.testing.formats import FormatConformance
 from holdall.testing.init import init_test_session, init_test_session_async
-from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
+from holdall.testing.interleavings import Explored, explore
 from holdall.testing.scripts import METHODS, ScriptedError, perform, perform_async, stream, stream_async
 from holdall.testing.serializers import SerializerConformance
 from holdall.testing.stores import StoreConformance

@@ -14,8 +14,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import permutations
 from random import Random
 from typing import Any, NamedTuple
@@ -30,80 +29,21 @@ from holdall._state import SessionState
 from holdall.steps import Step, Steps, run_async
 from holdall.stores import Changes, StoredSession, TableStore, Write
 from holdall.tables import AsyncTable, Replacement, Row, RowInfo, Tombstone
+from holdall.testing.acts import (
+    ATOMIC_ACTS,
+    BEFORE,
+    COUNTER,
+    IDLE_TIMEOUT,
+    KEY,
+    PRINCIPAL_KEY,
+    SET,
+    Act,
+    count_up,
+)
 from holdall.testing.browser import Browser
 from holdall.testing.clock import FakeClock
 
-__all__ = ["ACTS", "ATOMIC_ACTS", "Act", "Explored", "explore"]
-
-KEY = "sid"
-PRINCIPAL_KEY = "user_id"
-IDLE_TIMEOUT = timedelta(hours=1)
-
-#: The session's initial data. No act changes it, so it stays until the session ends.
-BEFORE = {"untouched": 0}
-
-_COUNTER = "count"
-#: The value that the plain write of the counter stores: higher than any test counts.
-_SET = 100
-
-
-@dataclass(frozen=True)
-class Act:
-    """
-    The action of a request.
-
-    Attributes:
-        handle: The handler; ``None`` for the table's own sweep, which is not a request.
-        puts: Its changes, by key.
-        ends: The act drops or renews the session, so another request's write may be lost.
-        drops: The act drops the session.
-        logs_in: The act logs a visitor in.
-        counts: The act counts with ``session.atomic_update``.
-        comes_with_cookie: The browser sends the request; others have no cookie, and their responses go elsewhere.
-    """
-
-    name: str
-    handle: Callable[[Session], object] | None
-    puts: Mapping[str, Any] = field(default_factory=dict)
-    ends: bool = False
-    drops: bool = False
-    logs_in: bool = False
-    counts: bool = False
-    comes_with_cookie: bool = True
-
-
-def _writes(name: str, key: str, value: str) -> Act:
-    return Act(name, lambda session: session.put(key, value), {key: value})
-
-
-#: The acts that are combined with each other.
-ACTS = {
-    act.name: act
-    for act in (
-        _writes("write", "a", "first"),
-        _writes("write the same key", "a", "second"),
-        _writes("write another key", "b", "third"),
-        Act("touch", lambda session: session.get("untouched")),
-        Act("drop", lambda session: session.configure(drop=True), ends=True, drops=True),
-        Act("renew", lambda session: session.configure(renew=True), ends=True),
-        Act("login", lambda session: session.login(7), {PRINCIPAL_KEY: 7}, ends=True, logs_in=True),
-        Act("sweep", None),
-    )
-}
-
-
-def _count(count: int) -> int:
-    return count + 1
-
-
-#: The acts that are combined with an atomic update, in addition to ``ACTS``.
-ATOMIC_ACTS = {
-    act.name: act
-    for act in (
-        Act("count", lambda session: None, counts=True),
-        Act("set the counter", lambda session: session.put(_COUNTER, _SET)),
-    )
-}
+__all__ = ["Explored", "Run", "explore"]
 
 
 class Explored(NamedTuple):
@@ -361,7 +301,7 @@ class Run:
         elif not now.items() >= BEFORE.items():
             return "data that no request changed is gone"
         if "created" not in (name for events in self._events for name in events):
-            broken = self._miscounted(now.get(_COUNTER, 0))
+            broken = self._miscounted(now.get(COUNTER, 0))
             if broken:
                 return broken
         for key in promised:
@@ -375,7 +315,7 @@ class Run:
         counted = sum(act.counts for act in acts)
         if ATOMIC_ACTS["set the counter"] in acts:
             # As with any key that is written plainly, the later write wins.
-            return "" if _SET <= count <= _SET + counted else f"the counter was set, and is {count}"
+            return "" if SET <= count <= SET + counted else f"the counter was set, and is {count}"
         return "" if count == counted else f"{count} of {counted} counts were kept"
 
     async def _begin_session(self) -> str:
@@ -420,7 +360,7 @@ class Run:
     def _handle(self, act: Act, session: Session) -> Steps[None]:
         assert act.handle is not None
         if act.counts:
-            yield from update(state_of(session), _COUNTER, _count, 0, now=self._seconds())
+            yield from update(state_of(session), COUNTER, count_up, 0, now=self._seconds())
         else:
             act.handle(session)
 

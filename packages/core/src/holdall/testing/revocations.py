@@ -16,8 +16,9 @@ from holdall.steps import Steps
 from holdall.stores import _principals as principals
 from holdall.stores._principals import owner
 from holdall.stores._table import digest_of
+from holdall.testing.acts import ACTS, BEFORE, IDLE_TIMEOUT, KEY, PRINCIPAL_KEY, Act
 from holdall.testing.browser import Browser
-from holdall.testing.interleavings import ACTS, BEFORE, IDLE_TIMEOUT, KEY, PRINCIPAL_KEY, Act, Run
+from holdall.testing.interleavings import Run
 from holdall.testing.tables.rows import SECOND
 
 __all__ = ["OWNERS_ACTS", "REVOCATIONS", "RevocationRun"]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from holdall.tables import AsyncTable
+from holdall.testing.acts import ACTS, ATOMIC_ACTS, Act
 from holdall.testing.clock import FakeClock
-from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
+from holdall.testing.interleavings import Explored, explore
 from holdall.testing.revocations import OWNERS_ACTS, REVOCATIONS, RevocationRun
 from holdall.testing.suite import Suite
 
