@@ -63,7 +63,7 @@ def tables(effort: Effort) -> Iterator[Table]:
         for name, round_trip in codecs.items()
     }
     yield Table(
-        "The length of the cookie value",
+        "The length of the value",
         dict.fromkeys(PAYLOADS, "B"),
         lengths,
         "Browsers accept cookies of up to 4096 bytes, including the name and the attributes.",

@@ -47,7 +47,7 @@ def tables(effort: Effort) -> Iterator[Table]:
     for name, (_, there, target) in _STARTS.items():
         added = overhead(taken[name, "with"], taken[name, "without"])
         cells[name] = {"adds": figure(added, scale=1e3, at_most=target), "to": there or "Python alone"}
-    title = "Time that the import adds at startup"
+    title = "What it adds to the start"
     yield Table(title, {"adds": "ms", "to": ""}, cells, "CPU time of a whole process.")
 
 
