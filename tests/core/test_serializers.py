@@ -357,7 +357,7 @@ def test_what_is_not_an_object_is_refused(serializer: TaggedJSON, payload: bytes
 @both
 @pytest.mark.parametrize("payload", [b'{"a":1}x', b'{"a":1}{"a":2}'])
 def test_what_follows_the_object_is_refused(serializer: TaggedJSON, payload: bytes) -> None:
-    with pytest.raises(ValueError, match="something follows"):
+    with pytest.raises(ValueError, match="followed by other data"):
         serializer.loads(payload)
 
 
