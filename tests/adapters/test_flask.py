@@ -283,7 +283,7 @@ def test_without_a_secret_key_flask_raises_its_own_error() -> None:
         ({"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": SECRET}, {}, "^SECRET_KEY_FALLBACKS is one secret"),
         ({}, {"idle_timeout": "week"}, "^idle_timeout='week' is not a"),
         ({}, {"sessions": "shop"}, "^sessions= takes a Sessions.*, not a str"),
-        ({}, {"store": "table"}, 'needs a table: table="session"'),
+        ({}, {"store": "table"}, 'needs a table: pass table="session"'),
         ({}, {"lifetime": 60}, r"did you mean idle_timeout or absolute_timeout\?"),
         ({}, {"secret_key_base": "dev"}, "^secret_key_base has 3 bytes"),
     ],

@@ -573,7 +573,7 @@ def test_an_async_table_is_awaited(clock: FakeClock) -> None:
         ({"generations": False}, "remove generations=False"),
         ({"format": "flask", "secure": True}, "use format='native'"),
         ({"revocable": "another"}, "share one table"),
-        ({"device_bound": True}, "leave overflow= out"),
+        ({"device_bound": True}, "leave out overflow= and"),
         ({"max_sessions": 2}, "max_sessions needs sessions in a table, or revocable="),
         ({"on_lost_write": "raise"}, "written without checking for its end"),
     ],

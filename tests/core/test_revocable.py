@@ -653,7 +653,7 @@ def test_an_async_table_is_awaited(clock: FakeClock) -> None:
         ({"when_unreachable": "ignore"}, "neither 'refuse' nor 'trust'"),
         ({"revocable": None, "when_unreachable": "trust"}, "set revocable= too"),
         ({"principal_key": None}, "leave out principal_key=None"),
-        ({"device_bound": True}, "and revocable= too, or keep sessions in a table"),
+        ({"device_bound": True}, "and revocable=, or keep sessions in a table"),
         ({"on_lost_write": "raise"}, "written without checking for its end"),
     ],
 )

@@ -217,7 +217,7 @@ def test_old_secrets_and_other_formats_are_read() -> None:
         ({"store": "tabel"}, 'Write store="table"'),
         ({"store": "table", "table": "sessions.db"}, "looks like a path .*: write a path as sqlite:///path"),
         ({"store": "table", "table": "/var/sessions"}, "looks like a path"),
-        ({"store": "table", "table": "redis:localhost"}, "and an address with its ://"),
+        ({"store": "table", "table": "redis:localhost"}, "and an address with its scheme and ://"),
         ({"store": "cookie", "secret_key_base": SECRET, "fallbacks": OTHER}, "fallbacks is one secret: pass a list"),
         ({"store": "table", "table": "session", "carry": "cart"}, r"carry='cart' is one key: .* \['cart'\]"),
         ({"store": MemoryTable()}, r"a MemoryTable is not a store: pass a table as Sessions\(TableStore\(table\), …\)"),

@@ -291,7 +291,7 @@ class Html(str):
         ({"a": {"b": [1, {2}]}}, r"session\['a'\]\['b'\]\[1\] cannot be stored: it is of type set"),
         ({"a": (1, datetime.now(UTC))}, r"session\['a'\]\[1\] cannot be stored: it is of type datetime"),
         ({"a": {frozenset(): 1}}, r"a key of session\['a'\] cannot be stored: it is of type frozenset"),
-        ({"a": math.nan}, r"session\['a'\] cannot be stored: it is not a number"),
+        ({"a": math.nan}, r"session\['a'\] cannot be stored: it is NaN or infinite"),
         ({"a": math.inf}, r"session\['a'\] cannot be stored: it is NaN or infinite"),
         ({"a": b"text"}, r"session\['a'\] cannot be stored: these bytes are UTF-8 .* store the str"),
         ({"a": "\ud800"}, r"session\['a'\] cannot be stored: the text contains half of a surrogate pair"),
