@@ -10,7 +10,7 @@ import pytest
 from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session, lifecycle
 from holdall._principals import principal_keys
 from holdall._session import state_of
-from holdall._state import Fetched, Phase, SessionState
+from holdall._state import Fetched, FetchedOfSeveral, Phase, SessionState
 from holdall.cookie_header import OldCookie
 from holdall.cookies import CookieAttributes
 from holdall.settings import Lifetime, Settings
@@ -447,6 +447,18 @@ def test_without_limits_nothing_is_touched(told: Told) -> None:
     end(commit(session, policy, now=NOON + 1000 * DAY))
 
 
+@pytest.mark.parametrize(("version", "excess", "written"), [(None, 60, False), (None, 61, True), (1, DAY, False)])
+def test_only_a_cookie_that_would_live_too_long_is_written_again(
+    told: Told, version: int | None, excess: int, written: bool
+) -> None:
+    # The timeout has been shortened since. A row that is only read never ends sooner than it says.
+    policy = told.settings(idle_timeout=DAY)
+    session = use(policy, stored(version=version, cart=1).changed(expires=NOON + DAY + excess))
+    session.get("cart")
+
+    assert bool(list(commit(session, policy, now=NOON))) is written
+
+
 @pytest.mark.parametrize(("max_age", "sent"), [(None, []), (3600, ["old"])])
 def test_a_touched_row_sends_its_cookie_only_if_the_browser_counts_too(
     told: Told, max_age: int | None, sent: list[str]
@@ -653,6 +665,19 @@ def test_drop_of_what_has_ended_does_not_wipe_out_a_new_logins_cookie(told: Told
     assert told == []
 
 
+def test_drop_of_what_has_ended_still_removes_outdated_cookies(told: Told) -> None:
+    found = FetchedOfSeveral(Fetched(stored(cart=1)), None, (".a",))
+    session = Session(SessionState(Played(told.settings(), found), (), https=False))
+    session.configure(drop=True)
+    steps = commit(session, told.settings(), now=NOON)
+    next(steps)
+
+    answer = end(steps, None)
+
+    assert [(cookie.attributes.key, cookie.value) for cookie in answer.cookies] == [("_shop.a", None)]
+    assert answer.vary == "Cookie"
+
+
 @pytest.mark.parametrize(
     ("options", "places"),
     [
@@ -691,6 +716,18 @@ def test_what_is_put_after_logout_begins_a_session_with_an_age_of_its_own(told: 
 
     put(None, step, {"notice": "Goodbye"}, put={"notice": "Goodbye"}, cleared=True)
     assert step.draft.created == NOON + DAY
+    end(steps, stored("new"))
+    assert told == [("ended", "", "log id of old"), ("created", "", "log id of new")]
+
+
+def test_what_is_put_after_logout_begins_a_session_though_there_was_none(told: Told) -> None:
+    session = use(told.settings())
+    session.logout()
+    session["notice"] = "Goodbye"
+
+    step = next(commit(session, told.settings(), now=NOON))
+
+    put(None, step, {"notice": "Goodbye"}, put={"notice": "Goodbye"}, cleared=True)
 
 
 def test_ignore_forgets_the_changes(told: Told) -> None:
@@ -813,6 +850,19 @@ def test_a_cookie_that_moves_leaves_none_behind(told: Told, options: dict[str, A
 
     assert (expired.value, expired.attributes.place) == (None, ("_shop", "/", None))
     assert (moved.value, moved.attributes) == ("old", CookieAttributes(**{"key": "_shop", **options}))
+
+
+def test_a_cookie_that_moves_and_is_renewed_leaves_none_behind(told: Told) -> None:
+    session = use(told.settings(), stored(cart=1))
+    session.configure(renew=True, path="/admin")
+    steps = commit(session, told.settings(), now=NOON)
+    next(steps)
+    steps.send(stored(cart=1))
+
+    expired, moved = end(steps, stored("new")).cookies
+
+    assert (expired.value, expired.attributes.place) == (None, ("_shop", "/", None))
+    assert (moved.value, moved.attributes.place) == ("new", ("_shop", "/admin", None))
 
 
 def test_an_option_for_this_response_sends_the_cookie_of_a_write(told: Told) -> None:
