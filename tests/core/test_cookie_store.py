@@ -221,12 +221,16 @@ def test_the_name_for_logs_stays_while_the_session_is_written_and_changes_with_a
 
 def test_a_failed_renewal_of_a_session_that_its_format_no_longer_reads_sends_nothing(clock: FakeClock) -> None:
     store = CookieStore(NEW, also_read=[OLD], read_old_until=clock() + timedelta(hours=1), clock=clock)
-    sessions = Sessions(store, key="_shop", clock=clock)
+    events: list[Event] = []
+    sessions = Sessions(store, key="_shop", clock=clock, on_event=events.append)
     old = Sessions(CookieStore(OLD), key="_shop", clock=clock)
     session = old.fetch()
     session["n"] = 1
     session = sessions.fetch(f"_shop={old.commit(session).cookie}")
+    session["n"] = 2
     session.configure(renew=True)
     clock.advance(timedelta(hours=1))
 
     assert sessions.commit(session, status=500).cookies == ()
+    # A failed request would not have saved its change anyway.
+    assert [event.name for event in events] == ["old_cookie"]

@@ -95,6 +95,7 @@ def test_where_only_the_expiry_cannot_be_moved_the_request_has_its_answer(
     assert session["user_id"] == 7
     assert sessions.commit(session).cookie == cookie
     assert names(events)[-1] == ("touch_failed", "StoreError")
+    assert events[-1].log_id == session.log_id != ""
 
     # A refused WebSocket has no headers.
     refused = sessions.resume(cookie)

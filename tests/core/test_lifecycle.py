@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session, lifecycle
+from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session, StoreError, lifecycle
 from holdall._principals import principal_keys
 from holdall._session import state_of
 from holdall._state import Fetched, FetchedOfSeveral, Phase, SessionState
@@ -447,6 +447,16 @@ def test_without_limits_nothing_is_touched(told: Told) -> None:
     end(commit(session, policy, now=NOON + 1000 * DAY))
 
 
+def test_a_session_that_could_not_be_stored_in_the_new_way_is_an_error(told: Told) -> None:
+    session = use(told.settings(), stored(rewrite=True, cart=1))
+    session.get("cart")
+    steps = commit(session, told.settings(), now=NOON)
+    next(steps)
+
+    with pytest.raises(StoreError):
+        steps.throw(StoreError("away"))
+
+
 @pytest.mark.parametrize(("version", "excess", "written"), [(None, 60, False), (None, 61, True), (1, DAY, False)])
 def test_only_a_cookie_that_would_live_too_long_is_written_again(
     told: Told, version: int | None, excess: int, written: bool
@@ -852,9 +862,12 @@ def test_a_cookie_that_moves_leaves_none_behind(told: Told, options: dict[str, A
     assert (moved.value, moved.attributes) == ("old", CookieAttributes(**{"key": "_shop", **options}))
 
 
-def test_a_cookie_that_moves_and_is_renewed_leaves_none_behind(told: Told) -> None:
+@pytest.mark.parametrize("act", [lambda session: session.configure(renew=True), lambda session: session.logout()])
+def test_a_cookie_that_moves_under_another_id_leaves_none_behind(told: Told, act: Any) -> None:
     session = use(told.settings(), stored(cart=1))
-    session.configure(renew=True, path="/admin")
+    act(session)
+    session["cart"] = 2
+    session.configure(path="/admin")
     steps = commit(session, told.settings(), now=NOON)
     next(steps)
     steps.send(stored(cart=1))
@@ -863,6 +876,21 @@ def test_a_cookie_that_moves_and_is_renewed_leaves_none_behind(told: Told) -> No
 
     assert (expired.value, expired.attributes.place) == (None, ("_shop", "/", None))
     assert (moved.value, moved.attributes.place) == ("new", ("_shop", "/admin", None))
+
+
+@pytest.mark.parametrize(
+    ("copies", "sent"), [(False, []), (True, [("_shop", "/", "example.org"), ("_shop", "/", None)])]
+)
+def test_a_write_sends_the_cookie_again_only_if_the_browser_also_has_it_in_an_old_place(
+    told: Told, copies: bool, sent: list[Any]
+) -> None:
+    policy = told.settings(old_cookies=(CookieAttributes("_shop", domain="example.org"),))
+    session = Session(SessionState(Played(policy, Fetched(stored(cart=1), copies=copies)), ("old",), https=False))
+    session["cart"] = 2
+    steps = commit(session, policy, now=NOON)
+    next(steps)
+
+    assert [cookie.attributes.place for cookie in end(steps, stored(version=2)).cookies] == sent
 
 
 def test_an_option_for_this_response_sends_the_cookie_of_a_write(told: Told) -> None:
@@ -926,6 +954,14 @@ def test_what_is_changed_while_the_body_is_sent_is_put_into_the_row(told: Told) 
     assert list(finish(session, told.settings(), now=NOON + DAY)) == []
 
 
+def test_a_session_marked_before_it_is_read_is_read_and_written(told: Told) -> None:
+    found = stored(cart=1)
+    session = use(told.settings(), found)
+    session.modified = True
+
+    put(found, next(commit(session, told.settings(), now=NOON)), {"cart": 1})
+
+
 def test_what_was_stored_with_the_headers_is_not_stored_again(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session.clear()
@@ -945,6 +981,19 @@ def test_a_body_that_outlasts_the_idle_limit_does_not_end_the_session(told: Told
     step = next(finish(session, told.settings(), now=NOON + 10 * DAY))
 
     assert step.draft.expires == NOON + 17 * DAY
+
+
+def test_what_the_body_wrote_is_known_afterwards(told: Told) -> None:
+    session = sent(told, stored(cart=1))
+    session["cart"] = 2
+    steps = finish(session, told.settings(), now=NOON)
+    next(steps)
+    written = stored(version=2, cart=2)
+
+    end(steps, written)
+
+    assert state_of(session).fetched == Fetched(written)
+    assert session.log_id == "log id of old"
 
 
 def test_a_row_can_be_dropped_while_the_body_is_sent(told: Told) -> None:
@@ -983,7 +1032,7 @@ def test_a_late_change_in_place_that_nothing_can_take_is_said_once(told: Told, f
     end(finish(session, told.settings(), now=NOON))
     end(finish(session, told.settings(), now=NOON))
 
-    assert [name for name, _, _ in told] == ["lost_write"]
+    assert told == [("lost_write", "response started", "log id of old" if found else "")]
 
 
 def test_finish_does_nothing_without_a_change_or_before_the_headers(told: Told) -> None:
