@@ -80,6 +80,19 @@ def test_a_session_of_another_library_whose_owner_is_no_text_is_none(clock: Fake
     assert events == [Event("rejected", "_shop", "its principal is not valid text")]
 
 
+def test_a_session_of_a_format_without_generations_can_be_renewed(clock: FakeClock) -> None:
+    theirs = FlaskFormat(FORMER, clock=clock)
+    sessions = Sessions(CookieStore(NEW, also_read=[theirs]), key="_shop", clock=clock)
+    now = int(clock().timestamp())
+    session = sessions.resume(theirs.seal(Record({"cart": 1}, now, now + 3600, "0" * 16), key="_shop"))
+    session.configure(renew=True)
+
+    opened = NEW.open(sessions.commit(session).cookie or "", key="_shop")
+
+    assert opened is not None
+    assert (opened.data, opened.generation) == ({"cart": 1}, 1)
+
+
 def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
     visit: Callable[[Sessions], Any], clock: FakeClock
 ) -> None:
