@@ -315,6 +315,7 @@ def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], mes
         {"key": "_shop", "old_keys": ["__Host-shop"]},
         {"key": "__Secure-shop", "old_keys": ["__Host-shop"]},
         {"key": "__Host-shop", "old_keys": ["__Host-Http-shop"]},
+        {"key": "__Secure-shop", "old_keys": ["__Http-shop"]},
         {"key": "__Host-shop", "old_keys": ["_shop"], "read_old_until": FAR},
         {"key": "__Host-shop", "old_keys": {"__Host-shop": {"partitioned": True}}},
     ],
