@@ -283,6 +283,14 @@ def test_a_row_that_is_too_large_for_the_table_is_refused_and_nothing_goes_for_i
     assert [table.read(digest(number)) for number in range(7)] == [*[big(clock, 1)] * 6, None]
 
 
+@pytest.mark.parametrize("field", ["principal", "client"])
+def test_its_principal_and_its_client_count_as_bytes_of_a_row(clock: FakeClock, field: str) -> None:
+    table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
+
+    with pytest.raises(StoreError, match="no room for a row of 11,"):
+        table.insert(digest(0), row(clock)._replace(**{field: "a" * 11_000}))
+
+
 def test_expired_rows_of_a_large_table_make_room_wherever_they_are(clock: FakeClock) -> None:
     events: list[Event] = []
     table = MemoryTable(max_rows=10_000, clock=clock)
