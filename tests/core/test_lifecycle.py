@@ -13,8 +13,10 @@ from holdall._session import state_of
 from holdall._state import Fetched, FetchedOfSeveral, Phase, SessionState
 from holdall.cookie_header import OldCookie
 from holdall.cookies import CookieAttributes
+from holdall.formats import Record
 from holdall.settings import Lifetime, Settings
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
+from holdall.stores._cookie import SealedSession
 
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 DAY = 24 * 3600
@@ -207,6 +209,18 @@ def test_a_flood_under_an_old_name_hides_no_present_cookie_and_is_not_read(told:
     next(steps)
     assert end(steps, NotFound("unknown")) == Fetched()
     assert told[-1] == ("rejected", "too many duplicates", "")
+
+
+def test_a_marker_of_an_ended_session_is_not_taken_for_a_copy_of_another(told: Told) -> None:
+    settings = told.settings(old_cookies=(CookieAttributes("_shop", path="/shop"),))
+    lasting = SealedSession("1", Record({"cart": 1}, NOON, NOON + 7 * DAY, "1" * 16, 0, b"line"))
+    marker = SealedSession("2", Record({}, NOON, NOON + 8 * DAY, "2" * 16, 3, b"else", ended=True))
+    steps = fetch(["1", "2"], settings, now=NOON + DAY)
+    next(steps)
+    steps.send(lasting)
+
+    assert end(steps, marker) == Fetched()
+    assert told == [("rejected", "duplicate", "")]
 
 
 def test_old_names_are_read_until_their_end(told: Told) -> None:
@@ -740,6 +754,23 @@ def test_what_is_put_after_logout_begins_a_session_though_there_was_none(told: T
     put(None, step, {"notice": "Goodbye"}, put={"notice": "Goodbye"}, cleared=True)
 
 
+@pytest.mark.parametrize(
+    ("fetched", "is_enough"),
+    [
+        (Fetched(stored(cart=1)), True),
+        (Fetched(stored(cart=1), moved=True), False),
+        (FetchedOfSeveral(Fetched(stored(cart=1)), None, (".a",)), False),
+    ],
+)
+def test_a_session_that_was_only_read_is_left_alone_unless_its_cookies_must_change(
+    told: Told, fetched: Fetched, is_enough: bool
+) -> None:
+    session = Session(SessionState(Played(told.settings(), fetched), (), https=False))
+    session.get("cart")
+
+    assert (lifecycle.commit_unchanged(state_of(session), now=NOON) is not None) is is_enough
+
+
 def test_ignore_forgets_the_changes(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session["cart"] = 2
@@ -1019,11 +1050,11 @@ def test_a_late_change_to_a_row_that_has_ended_is_a_lost_write(told: Told) -> No
     assert told == [("lost_write", "ended", "log id of old")]
 
 
-@pytest.mark.parametrize("found", [stored(version=None, cart=[]), None])
+@pytest.mark.parametrize("found", [stored(version=None, cart=[]), stored(cart=[]), None])
 def test_a_late_change_in_place_that_nothing_can_take_is_said_once(told: Told, found: StoredSession | None) -> None:
     session = use(told.settings(), found)
     cart = session.setdefault("cart", [])
-    if found is None:
+    if found is None or found.version is not None:
         session.configure(ignore=True)
     assert list(commit(session, told.settings(), now=NOON)) == []
     told.clear()
