@@ -14,6 +14,7 @@ from holdall._state import Fetched, FetchedOfSeveral, Phase, SessionState
 from holdall.cookie_header import OldCookie
 from holdall.cookies import CookieAttributes
 from holdall.formats import Record
+from holdall.lifecycle.headers import other_names
 from holdall.settings import Lifetime, Settings
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._cookie import SealedSession
@@ -754,6 +755,19 @@ def test_what_is_put_after_logout_begins_a_session_though_there_was_none(told: T
     put(None, step, {"notice": "Goodbye"}, put={"notice": "Goodbye"}, cleared=True)
 
 
+def test_a_logout_that_clears_site_data_tells_which_session_begins(told: Told) -> None:
+    session = use(told.settings(), stored(user_id=7))
+    session.logout(clear_site_data=["cache"])
+    session["notice"] = "Goodbye"
+    steps = commit(session, told.settings(), now=NOON)
+    next(steps)
+    steps.send(stored(user_id=7))
+
+    answer = end(steps, stored("new"))
+
+    assert (answer.cookie, answer.extra) == ("new", (("Clear-Site-Data", '"cache"'),))
+
+
 @pytest.mark.parametrize(
     ("fetched", "is_enough"),
     [
@@ -907,6 +921,35 @@ def test_a_cookie_that_moves_under_another_id_leaves_none_behind(told: Told, act
 
     assert (expired.value, expired.attributes.place) == (None, ("_shop", "/", None))
     assert (moved.value, moved.attributes.place) == ("new", ("_shop", "/admin", None))
+
+
+def test_a_store_without_generations_has_one_cookie_in_an_old_place(told: Told) -> None:
+    policy = told.settings(old_cookies=(CookieAttributes("_shop", path="/shop"),))
+    session = use(policy)
+    session["cart"] = 1
+    steps = commit(session, policy, now=NOON)
+    next(steps)
+
+    places = [cookie.attributes.place for cookie in end(steps, stored("new")).cookies]
+
+    assert places == [("_shop", "/shop", None), ("_shop", "/", None)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "last", "names"),
+    [
+        (("old",), None, [""]),
+        ((OldCookie("_shop", "old"),), None, [""]),
+        ((OldCookie("_old", "old"),), None, []),
+        ((), SealedSession("old", Record({}, NOON, NOON, "1" * 16, 2)), [".b"]),
+    ],
+)
+def test_other_names_are_those_that_the_browser_sent_or_the_session_came_under(
+    told: Told, sent: tuple[Any, ...], last: StoredSession | None, names: list[str]
+) -> None:
+    state = SessionState(Played(told.settings(), Fetched(last)), sent, https=False)
+
+    assert other_names(state, last, ".a") == names
 
 
 @pytest.mark.parametrize(
