@@ -66,6 +66,17 @@ def test_a_visitor_who_logs_in_again_in_the_same_browser_takes_no_place(clock: F
     assert [principal(sessions, each) for each in (cookie, other)] == ["7", "7"]
 
 
+def test_a_user_with_all_their_sessions_can_go_on_writing(clock: FakeClock) -> None:
+    sessions = made("refuse", clock)
+    cookie, *_ = [log_in(sessions) for _ in range(MOST)]
+    session = sessions.resume(cookie)
+    session["cart"] = 1
+
+    sessions.commit(session)
+
+    assert sessions.resume(cookie)["cart"] == 1
+
+
 def test_another_user_and_visitors_without_a_name_are_not_counted(clock: FakeClock) -> None:
     sessions = made("refuse", clock, most=1)
     log_in(sessions)
