@@ -132,6 +132,12 @@ def test_a_forked_process_opens_a_connection_of_its_own(sqlite: SQLiteTable, clo
     assert sqlite.replace(DIGEST, new_row(clock, b"parent", 3), version=2) is _DONE
 
 
+@pytest.mark.parametrize(("options", "level"), [({}, 1), ({"synchronous": "NORMAL"}, 1), ({"synchronous": "FULL"}, 2)])
+def test_its_durability_is_that_of_the_connection(path: Path, options: Any, level: int) -> None:
+    with closing(SQLiteTable(path, **options)) as table:
+        assert table._connection().execute("PRAGMA synchronous").fetchone() == (level,)
+
+
 def test_a_durability_that_sqlite_does_not_have_is_refused(path: Path) -> None:
     with pytest.raises(ConfigurationError, match="neither 'NORMAL' nor 'FULL'"):
         SQLiteTable(path, synchronous="SOMETIMES")
