@@ -15,6 +15,7 @@ from holdall.cookie_header import OldCookie
 from holdall.cookies import CookieAttributes
 from holdall.formats import Record
 from holdall.lifecycle.headers import other_names
+from holdall.lifecycle.saving import can_save
 from holdall.settings import Lifetime, Settings
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._cookie import SealedSession
@@ -222,6 +223,13 @@ def test_a_marker_of_an_ended_session_is_not_taken_for_a_copy_of_another(told: T
 
     assert end(steps, marker) == Fetched()
     assert told == [("rejected", "duplicate", "")]
+
+
+def test_one_cookie_is_no_copy_though_there_is_an_old_place(told: Told) -> None:
+    steps = fetch(["ours"], told.settings(old_cookies=(CookieAttributes("_shop", path="/shop"),)), now=NOON)
+    next(steps)
+
+    assert end(steps, stored("ours")) == Fetched(stored("ours"), copies=False)
 
 
 def test_old_names_are_read_until_their_end(told: Told) -> None:
@@ -987,6 +995,16 @@ def test_an_option_alone_sends_nothing(told: Told) -> None:
     session.configure(path="/admin")
 
     assert end(commit(session, told.settings(), now=NOON)).cookies == ()
+
+
+def test_a_new_lifetime_cannot_be_saved_before_the_headers_because_it_sends_a_cookie(told: Told) -> None:
+    session = use(told.settings(), stored(cart=1))
+    state_of(session).lifetime_of = lambda data, usual: usual._replace(idle=60) if "short" in data else usual
+
+    session["cart"] = 2
+    assert can_save(state_of(session))
+    session["short"] = True
+    assert not can_save(state_of(session))
 
 
 def test_a_cookie_too_large_is_refused_when_it_is_known(told: Told) -> None:
