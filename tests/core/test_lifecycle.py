@@ -14,6 +14,7 @@ from holdall._state import Fetched, FetchedOfSeveral, Phase, SessionState
 from holdall.cookie_header import OldCookie
 from holdall.cookies import CookieAttributes
 from holdall.formats import Record
+from holdall.lifecycle.fetching import fetched_at_once
 from holdall.lifecycle.headers import other_names
 from holdall.lifecycle.saving import can_save
 from holdall.settings import Lifetime, Settings
@@ -223,6 +224,24 @@ def test_a_marker_of_an_ended_session_is_not_taken_for_a_copy_of_another(told: T
 
     assert end(steps, marker) == Fetched()
     assert told == [("rejected", "duplicate", "")]
+
+
+@pytest.mark.parametrize("now", [NOON, NOON + 40 * DAY])
+def test_a_marker_of_an_ended_session_alone_is_no_session_and_not_reported(told: Told, now: int) -> None:
+    marker = SealedSession("1", Record({}, NOON, NOON + 100 * DAY, "1" * 16, 3, b"line", ended=True))
+    steps = fetch(["1"], told.settings(), now=now)
+    next(steps)
+
+    assert fetched_at_once(marker, told.settings(), now=now) is None
+    assert end(steps, marker) == Fetched()
+    assert told == []
+
+
+@pytest.mark.parametrize(("now", "is_there"), [(NOON + DAY - 1, True), (NOON + DAY, False)])
+def test_the_shortcut_ends_a_session_at_its_absolute_limit_too(told: Told, now: int, is_there: bool) -> None:
+    found = fetched_at_once(stored("ours"), told.settings(absolute_timeout=DAY), now=now)
+
+    assert (found is not None) is is_there
 
 
 def test_one_cookie_is_no_copy_though_there_is_an_old_place(told: Told) -> None:
