@@ -118,6 +118,32 @@ def fuzz(session: nox.Session) -> None:
     session.run("pytest", "tests/fuzz", "tests/formats", *(session.posargs or PARALLEL), env={"HOLDALL_FULL": "1"})
 
 
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Mutate code and show what its tests miss, as in ``-- _keys.py tests/core/test_keys.py``: minutes."""
+    mutated, *tests = session.posargs or ["_keys.py", "tests/core/test_keys.py"]
+    install(session, "tests", "mutants")
+    # mutmut takes a module's name from its path below src, and changes a copy in the folder that it runs in.
+    copy = Path(session.create_tmp()).resolve() / "checkout"
+    shutil.rmtree(copy, ignore_errors=True)
+    for folder, place in {"packages/core/src": "src", "tests": "tests", "servers": "servers", "docs": "docs"}.items():
+        shutil.copytree(folder, copy / place)
+    shutil.copy("pyproject.toml", copy)
+    paths = f"src/holdall/{mutated}" if mutated.endswith(".py") else f"src/holdall/{mutated}/*"
+    settings = {"source_paths": ["src"], "only_mutate": [paths], "also_copy": ["servers", "docs"],
+                "pytest_add_cli_args_test_selection": tests}  # fmt: skip
+    lines = (f"{name} =\n    " + "\n    ".join(values) for name, values in settings.items())
+    (copy / "setup.cfg").write_text("\n".join(["[mutmut]", *lines, ""]), encoding="utf-8")
+    session.chdir(copy)
+    session.run("mutmut", "run", "--max-children", str(CPUS))
+
+    told = session.run("mutmut", "results", silent=True)
+    for line in str(told).splitlines():
+        name, _, status = line.strip().partition(": ")
+        if status in {"survived", "no tests"}:
+            session.run("mutmut", "show", name)
+
+
 @nox.session(tags=["ci"])
 def typing(session: nox.Session) -> None:
     """Check all types with mypy, and the types that an application sees with pyright (as basedpyright): 1 minute."""

@@ -115,7 +115,7 @@ def test_an_update_after_the_sessions_end_is_lost_and_reported(sessions: Session
     other.configure(drop=True)
     sessions.commit(other)
 
-    session.atomic_update("n", increment)
+    assert session.atomic_update("n", increment, default=0) == 0
 
     assert [event.reason for event in events if event.name == "lost_write"] == ["ended"]
     assert sessions.resume(sid) == {}
@@ -165,6 +165,15 @@ def test_a_value_that_cannot_be_stored_changes_nothing(sessions: Sessions) -> No
         sessions.resume(sid).atomic_update("n", lambda n: object())
 
     assert sessions.resume(sid) == {"n": 1}
+
+
+def test_what_cannot_be_stored_is_refused_before_there_is_a_session(sessions: Sessions) -> None:
+    session = sessions.fetch()
+
+    with pytest.raises(TypeError, match="'n'"):
+        session.atomic_update("n", lambda n: object())
+
+    assert session == {}
 
 
 def test_a_function_that_fails_changes_nothing(sessions: Sessions) -> None:

@@ -80,6 +80,19 @@ def test_another_librarys_session_whose_principal_is_not_text_is_rejected(clock:
     assert events == [Event("rejected", "_shop", "its principal is not valid text")]
 
 
+def test_a_session_of_a_format_without_generations_can_be_renewed(clock: FakeClock) -> None:
+    theirs = FlaskFormat(FORMER, clock=clock)
+    sessions = Sessions(CookieStore(NEW, also_read=[theirs]), key="_shop", clock=clock)
+    now = int(clock().timestamp())
+    session = sessions.resume(theirs.seal(Record({"cart": 1}, now, now + 3600, "0" * 16), key="_shop"))
+    session.configure(renew=True)
+
+    opened = NEW.open(sessions.commit(session).cookie or "", key="_shop")
+
+    assert opened is not None
+    assert (opened.data, opened.generation) == ({"cart": 1}, 1)
+
+
 def test_rewrite_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
     visit: Callable[[Sessions], Any], clock: FakeClock
 ) -> None:
@@ -219,12 +232,16 @@ def test_the_log_id_stays_across_writes_and_changes_with_a_renewal(
 
 def test_a_failed_renewal_of_a_session_that_its_format_no_longer_reads_sends_nothing(clock: FakeClock) -> None:
     store = CookieStore(NEW, also_read=[OLD], read_old_until=clock() + timedelta(hours=1), clock=clock)
-    sessions = Sessions(store, key="_shop", clock=clock)
+    events: list[Event] = []
+    sessions = Sessions(store, key="_shop", clock=clock, on_event=events.append)
     old = Sessions(CookieStore(OLD), key="_shop", clock=clock)
     session = old.fetch()
     session["n"] = 1
     session = sessions.fetch(f"_shop={old.commit(session).cookie}")
+    session["n"] = 2
     session.configure(renew=True)
     clock.advance(timedelta(hours=1))
 
     assert sessions.commit(session, status=500).cookies == ()
+    # A failed request would not have saved its change anyway.
+    assert [event.name for event in events] == ["old_cookie"]

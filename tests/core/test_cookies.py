@@ -336,6 +336,14 @@ def test_a_time_is_written_in_http_format(now: int) -> None:
     assert f"; expires={format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)}; " in line
 
 
+@pytest.mark.parametrize("day", range(0, 366, 29))
+def test_every_month_and_weekday_has_its_name(day: int) -> None:
+    then = datetime(2028, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    line = str(SetCookie("value", CookieAttributes("_shop"), https=False, now=int(then.timestamp()), max_age=0))
+
+    assert f"; expires={format_datetime(then, usegmt=True)}; " in line
+
+
 def test_by_default_it_is_kept_until_the_browser_closes() -> None:
     cookie = SetCookie("value", CookieAttributes("_shop"), https=False, now=NOON)
 

@@ -95,6 +95,7 @@ def test_a_failure_to_move_the_expiry_does_not_fail_the_request(
     assert session["user_id"] == 7
     assert sessions.commit(session).cookie == cookie
     assert names(events)[-1] == ("touch_failed", "StoreError")
+    assert events[-1].log_id == session.log_id != ""
 
     # A refused WebSocket has no headers.
     refused = sessions.resume(cookie)

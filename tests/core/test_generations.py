@@ -12,8 +12,9 @@ from core.orders import ACTS, Act, answer, faults, library_logout, login, logout
 from holdall import ConfigurationError, CookieStore, MemoryTable, Sessions
 from holdall._cookies import SUFFIXES
 from holdall.adapters import SessionGroup
-from holdall.formats import FlaskFormat, NativeFormat
+from holdall.formats import FlaskFormat, NativeFormat, Record
 from holdall.stores import _generations as generations
+from holdall.stores._cookie import SealedSession
 from holdall.testing import Browser, FakeClock
 
 SECRET = secrets.token_hex(32)
@@ -28,6 +29,23 @@ def make(clock: FakeClock, store: Any = None, *, key: str = KEY, **options: Any)
 def make_revocable(clock: FakeClock) -> Sessions:
     given: Any = {"secret_key_base": SECRET, "revocable": MemoryTable(clock=clock), "secure": True}
     return Sessions("cookie", key=KEY, principal_key="user_id", clock=clock, **given)
+
+
+def found(generation: int | None, lines: bytes, *, created: int = 1000) -> SealedSession:
+    return SealedSession("cookie", Record({}, created, 2000, secrets.token_hex(8), generation, lines))
+
+
+def test_a_session_without_a_generation_outranks_none_and_is_outranked_by_none() -> None:
+    sessions = [found(3, b"line"), found(None, b"")]
+
+    assert generations.latest(sessions, 1000) == sessions
+
+
+@pytest.mark.parametrize(("generation", "counts"), [(generations.LOGIN - 1, False), (generations.LOGIN, True)])
+def test_on_a_first_visit_a_higher_generation_outranks_only_what_is_anonymous(generation: int, counts: bool) -> None:
+    first, planted = found(generation, b"line"), found(generations.LOGIN + 1, b"else")
+
+    assert (first in generations.latest([first, planted], 1000)) is counts
 
 
 STARTS = (None, write, login)

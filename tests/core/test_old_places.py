@@ -313,6 +313,7 @@ def test_invalid_settings_are_refused_at_startup(options: dict[str, Any], messag
         {"key": "_shop", "old_keys": ["__Host-shop"]},
         {"key": "__Secure-shop", "old_keys": ["__Host-shop"]},
         {"key": "__Host-shop", "old_keys": ["__Host-Http-shop"]},
+        {"key": "__Secure-shop", "old_keys": ["__Http-shop"]},
         {"key": "__Host-shop", "old_keys": ["_shop"], "read_old_until": FAR},
         {"key": "__Host-shop", "old_keys": {"__Host-shop": {"partitioned": True}}},
     ],

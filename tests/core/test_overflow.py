@@ -32,7 +32,7 @@ from core.orders import (
 from holdall import ConfigurationError, CookieOverflowError, Event, MemoryTable, Session, Sessions, StoreError
 from holdall._session import state_of
 from holdall.adapters import SessionGroup
-from holdall.formats import FlaskFormat
+from holdall.formats import FlaskFormat, NativeFormat
 from holdall.testing import FakeClock, as_async
 
 SECRET = secrets.token_hex(32)
@@ -217,6 +217,22 @@ def test_a_logout_deletes_the_row(table: Watched, clock: FakeClock, act: Act, ac
     assert "user_id" not in visitor.does(act, dict)
 
     assert dict(visitor.sessions.fetch(copy, https=True)) == {}
+
+
+def test_a_session_in_the_table_is_sealed_in_the_new_format_when_it_is_read(clock: FakeClock) -> None:
+    table, former = MemoryTable(clock=clock), secrets.token_hex(32)
+    session = make(table, clock, secret_key_base=former).fetch()
+    grow(session)
+    old = make(table, clock, secret_key_base=former).commit(session).cookie
+    sessions = make(table, clock, also_read=[NativeFormat(former)], rewrite_on="read")
+    session = sessions.resume(old)
+    kept = dict(session)
+
+    sent = sessions.commit(session).cookie
+
+    assert sent is not None
+    assert NativeFormat(SECRET).open(sent, key=KEY) is not None
+    assert sessions.resume(sent) == kept != {}
 
 
 def test_a_session_that_is_due_is_touched_and_its_cookie_sent_again(table: Watched, clock: FakeClock) -> None:

@@ -58,6 +58,16 @@ def is_alive(sessions: Sessions, cookie: str) -> bool:
     return "user" in sessions.resume(cookie)
 
 
+def test_sessions_under_old_names_are_listed_and_ended_with_the_others(table: MemoryTable, clock: FakeClock) -> None:
+    options: Any = {"principal_key": "user", "clock": clock}
+    log_in(Sessions(TableStore(table), key="_old", **options), 7)
+    sessions = Sessions(TableStore(table), key="sid", old_keys=["_old"], **options)
+    log_in(sessions, 7)
+
+    assert len(sessions.list(7)) == 2
+    assert sessions.revoke(7) == 2
+
+
 # Each is tested in both forms.
 
 

@@ -36,7 +36,7 @@ from holdall import (
 from holdall._lifecycle import fetch
 from holdall._session import state_of
 from holdall.connections import Follower
-from holdall.formats import FlaskFormat
+from holdall.formats import FlaskFormat, NativeFormat
 from holdall.steps import Steps
 from holdall.stores._principals import owner
 from holdall.testing import FakeClock, as_async
@@ -61,6 +61,20 @@ def user_of(sessions: Sessions, header: str) -> str | None:
 
 
 # Calls to the table.
+
+
+def test_a_logged_in_session_is_sealed_in_the_new_format_when_it_is_read(table: Watched, clock: FakeClock) -> None:
+    former = secrets.token_hex(32)
+    visitor = Visitor(make(table, clock, secret_key_base=former), clock)
+    visitor.does(login)
+    visitor.sessions = make(table, clock, also_read=[NativeFormat(former)], rewrite_on="read")
+    sealed = NativeFormat(SECRET)
+
+    assert visitor.does(dict) == {"user_id": 7}
+
+    values = [value for _, _, value in (each.partition("=") for each in visitor.header.split("; "))]
+    assert [value for value in values if sealed.open(value, key=KEY) is not None]
+    assert visitor.does(dict) == {"user_id": 7}
 
 
 def test_a_request_with_a_logged_in_session_reads_the_row_once(table: Watched, clock: FakeClock) -> None:

@@ -531,6 +531,17 @@ def test_an_expired_session_is_empty_after_a_reload(sessions: Sessions, clock: F
     assert dict(session) == {}
 
 
+def test_a_session_that_is_about_to_end_is_not_reloaded(sessions: Sessions) -> None:
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=True)
+    session.configure(drop=True)
+    put(sessions, sid, n=2)
+
+    session.reload()
+
+    assert dict(session) == {"n": 1}
+
+
 def test_reload_changes_nothing_if_no_other_request_can_write(sessions: Sessions, in_cookie: Sessions) -> None:
     new, sealed = sessions.fetch(), opened(in_cookie, begin(in_cookie, n=1), is_open=False)
     ending = opened(sessions, begin(sessions, n=1), is_open=True)

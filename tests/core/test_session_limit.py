@@ -63,6 +63,17 @@ def test_a_repeated_login_in_the_same_browser_takes_no_place(clock: FakeClock) -
     assert [principal(sessions, each) for each in (cookie, other)] == ["7", "7"]
 
 
+def test_a_user_with_all_their_sessions_can_go_on_writing(clock: FakeClock) -> None:
+    sessions = made("refuse", clock)
+    cookie, *_ = [log_in(sessions) for _ in range(MOST)]
+    session = sessions.resume(cookie)
+    session["cart"] = 1
+
+    sessions.commit(session)
+
+    assert sessions.resume(cookie)["cart"] == 1
+
+
 def test_other_users_and_anonymous_visitors_are_not_counted(clock: FakeClock) -> None:
     sessions = made("refuse", clock, most=1)
     log_in(sessions)

@@ -173,6 +173,7 @@ def test_old_secrets_and_other_formats_are_read() -> None:
         ({"store": "redis"}, r"""store='redis' is neither .* nor a store\. Write store="redis://localhost/0"\."""),
         ({"store": "Table"}, r"""nor a store\. Write store="table", table="session"\."""),
         ({"store": "gopher"}, r"nor a store\.$"),
+        ({"store": "postgres:/shop:hunter2@db/shop"}, r"^store='…@db/shop' is neither"),
         ({"store": "cookie"}, "secret_key_base is missing"),
         ({"store": "cookie", "secret_key_base": "short"}, "needs at least 32"),
         (

@@ -446,6 +446,31 @@ def test_a_touch_carries_no_data(sessions: Sessions, table: Watched, clock: Fake
     assert table.read(digest(sid)) == before._replace(expires=clock() + timedelta(days=7), seen=clock())
 
 
+@pytest.mark.parametrize(
+    ("act", "written"),
+    [
+        (len, 1),
+        (lambda session: session.put("n", 1), 1),
+        (lambda session: session.configure(renew=True), 2),
+        (lambda session: session.atomic_update("cart", str), 2),
+    ],
+)
+def test_what_a_request_writes_after_its_own_write_meets_no_conflict(
+    sessions: Sessions, table: Watched, clock: FakeClock, act: Callable[[Any], Any], written: int
+) -> None:
+    session = sessions.resume(begin(sessions, cart=1))
+    clock.advance(timedelta(days=1))
+    table.written = 0
+
+    act(session)
+    sessions.commit(session)
+    assert table.written == written
+    session["late"] = 1
+    sessions.finish(session)
+
+    assert table.written == written + 1
+
+
 def test_a_stores_repr_hides_its_contents() -> None:
     store = TableStore(MemoryTable(), encrypt=True)
     draft = Write({"secret": 1}, Changes({"secret": 1}), 1, 2, 1)

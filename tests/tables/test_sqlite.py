@@ -193,6 +193,12 @@ def test_a_forked_process_can_close_a_table_that_a_thread_of_its_parent_is_using
     assert sqlite.read(DIGEST) is None
 
 
+@pytest.mark.parametrize(("options", "level"), [({}, 1), ({"synchronous": "NORMAL"}, 1), ({"synchronous": "FULL"}, 2)])
+def test_its_durability_is_that_of_the_connection(path: Path, options: Any, level: int) -> None:
+    with closing(SQLiteTable(path, **options)) as table:
+        assert table._connection().execute("PRAGMA synchronous").fetchone() == (level,)
+
+
 def test_a_durability_that_sqlite_does_not_have_is_refused(path: Path) -> None:
     with pytest.raises(ConfigurationError, match="neither 'NORMAL' nor 'FULL'"):
         SQLiteTable(path, synchronous="SOMETIMES")

@@ -136,8 +136,10 @@ def store_opener(
             sources = _several(options, "migrate_from", "sources, such as FlaskSessionSource(…)", "name")
             return _table_store_opener(table, options, sources, clock, random), _suffixed(*sources)
         case str():
-            hint = store_hint(store)
-            msg = f'store={store!r} is neither "cookie", nor "table", nor the URL of a table, nor a store.{hint}'
+            hint, credentials, at, place = store_hint(store), *store.rpartition("@")
+            # A misspelt URL may hold a password.
+            shown = f"{'…' if credentials else ''}{at}{place}"
+            msg = f'store={shown!r} is neither "cookie", nor "table", nor the URL of a table, nor a store.{hint}'
             raise ConfigurationError(msg)
     if not hasattr(store, "put"):
         msg = f"a {type(store).__name__} is not a store: pass a table as Sessions(TableStore(table), …)."

@@ -249,7 +249,7 @@ class OverflowStore:
         place = _next(inner)
         if len(self._cookies.put(place, back, key=key).cookie) > self._room * _COMES_BACK:
             is_due = (write.expires - inner.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen
-            if getattr(stored.row, "key", None) == key and not (write.sets_lifetime or is_due):
+            if getattr(stored.row, "key", None) == key and not (write.sets_lifetime or is_due or inner.origin):
                 # Its cookie already names the row.
                 return SessionWithRow(inner, row, is_there=True)
             return (yield from self._put_naming(inner, write, row, key))
