@@ -8,6 +8,7 @@ from holdall import MemoryTable, Sessions, StoreError, TableStore, asgi, wsgi
 from holdall.nested import KEY
 from holdall.testing import Request, Response, wsgi_client
 from holdall.testing.adapters.failures import FailingTable
+from holdall.wsgi._middleware import SESSION
 
 
 def kept(table: MemoryTable) -> Sessions:
@@ -32,7 +33,7 @@ def visit(app: Any, sessions: Sessions, sent: str = "") -> Response:
 
 def test_replaced_headers_keep_the_cookie(table: FailingTable) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
-        environ[wsgi.SESSION]["n"] = 1
+        environ[SESSION]["n"] = 1
         start_response("200 OK", [("Content-Length", "0")])
         try:
             raise KeyError
@@ -47,7 +48,7 @@ def test_replaced_headers_keep_the_cookie(table: FailingTable) -> None:
 
 def test_data_from_write_is_sent(table: FailingTable) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
-        environ[wsgi.SESSION]["n"] = 1
+        environ[SESSION]["n"] = 1
         start_response("200 OK", [])(b"written")
         return []
 
@@ -62,7 +63,7 @@ def test_a_failed_commit_is_503_however_the_application_handles_it(
     table: FailingTable, caught: bool, lazy: bool
 ) -> None:
     def answer(environ: Any, start_response: Any) -> list[bytes]:
-        environ[wsgi.SESSION]["n"] = 1
+        environ[SESSION]["n"] = 1
         try:
             start_response("200 OK", [])
         except StoreError:
@@ -103,7 +104,7 @@ def test_a_visitor_who_disconnects_is_not_a_failure(table: FailingTable) -> None
     sent = cookie(sessions, n=1)
 
     def app(environ: Any, start_response: Any) -> Any:
-        session = environ[wsgi.SESSION]
+        session = environ[SESSION]
         start_response("200 OK", [])
         for n in range(2, 9):
             session["n"] = n
@@ -123,7 +124,7 @@ def test_a_request_stopped_by_its_server_still_logs_out(table: FailingTable) -> 
     sent = cookie(sessions, user=7)
 
     def app(environ: Any, start_response: Any) -> Any:
-        environ[wsgi.SESSION].logout()
+        environ[SESSION].logout()
         raise SystemExit
 
     with pytest.raises(SystemExit):
@@ -140,7 +141,7 @@ def test_an_exception_propagates_even_if_the_session_cannot_be_ended(
     sent = cookie(sessions, user=7)
 
     def fail(environ: Any) -> None:
-        environ[wsgi.SESSION].logout()
+        environ[SESSION].logout()
         table.failing = frozenset({"remove"})
         raise KeyError
 

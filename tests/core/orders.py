@@ -88,7 +88,7 @@ class Watched:
         def ask(*args: Any, **options: Any) -> Any:
             self.asked[name] += 1
             if self.is_away:
-                msg = "the table is away"
+                msg = "the table is down"
                 raise StoreError(msg)
             return found(*args, **options)
 

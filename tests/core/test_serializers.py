@@ -357,7 +357,7 @@ def test_a_payload_that_is_not_an_object_is_refused(serializer: TaggedJSON, payl
 @both
 @pytest.mark.parametrize("payload", [b'{"a":1}x', b'{"a":1}{"a":2}'])
 def test_text_after_the_object_is_refused(serializer: TaggedJSON, payload: bytes) -> None:
-    with pytest.raises(ValueError, match="something follows"):
+    with pytest.raises(ValueError, match="followed by other data"):
         serializer.loads(payload)
 
 
