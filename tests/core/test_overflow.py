@@ -520,11 +520,11 @@ def test_without_the_table_a_session_that_fits_keeps_working(table: Watched, clo
     with pytest.raises(StoreError, match="the table is down"):
         large.does(read)
     assert small.does(write, dict) == {"n": 2}
-    with pytest.raises(StoreError, match="the table is away"):
+    with pytest.raises(StoreError, match="the table is down"):
         small.does(grow)
     # Its row is removed by a later write.
     assert back.does(write, write, dict) == {"n": 2}
-    with pytest.raises(StoreError, match="the table is away"):
+    with pytest.raises(StoreError, match="the table is down"):
         back.does(grow)
     table.is_away = False
     table.take_asked()
