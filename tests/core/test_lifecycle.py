@@ -17,7 +17,7 @@ from holdall._lifecycle.saving import can_save
 from holdall._principals import principal_keys
 from holdall._session import state_of
 from holdall._settings import Lifetime, Settings
-from holdall._state import Fetched, FetchedOfSeveral, Phase, SessionState
+from holdall._state import FetchResult, Phase, SessionState, SeveralFetchResults
 from holdall.formats import Record
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._cookie import SealedSession
@@ -67,11 +67,11 @@ class Played:
     can_bury = can_renew = False
     table = None
 
-    def __init__(self, settings: Settings, fetched: Fetched | None = None) -> None:
+    def __init__(self, settings: Settings, fetched: FetchResult | None = None) -> None:
         self.settings = settings
         self._fetched = fetched
 
-    def fetch(self, state: SessionState) -> Fetched:
+    def fetch(self, state: SessionState) -> FetchResult:
         assert self._fetched is not None
         return self._fetched
 
@@ -127,7 +127,7 @@ def stored(cookie: str = "old", *, version: int | None = 1, rewrite: bool = Fals
 def use(
     settings: Settings, found: StoredSession | None = None, *, late: bool = False, kind: type[Session] = Session
 ) -> Session:
-    return kind(SessionState(Played(settings, Fetched(found, superseded=late)), (), https=False))
+    return kind(SessionState(Played(settings, FetchResult(found, superseded=late)), (), https=False))
 
 
 def end(steps: Generator[Any, Any, Any], answer: Any = None) -> Any:
@@ -149,7 +149,7 @@ def put(expected: StoredSession | None, step: Any, data: dict[str, Any], **chang
 
 
 def test_without_a_cookie_the_store_is_not_called(told: Told) -> None:
-    assert end(fetch([], told.settings(), now=NOON)) == Fetched()
+    assert end(fetch([], told.settings(), now=NOON)) == FetchResult()
     assert told == []
 
 
@@ -159,7 +159,7 @@ def test_the_one_cookie_that_holds_a_session_is_used(told: Told) -> None:
     assert next(steps) == Get("tossed", "_shop")
     assert steps.send(NotFound("unknown")) == Get("ours", "_shop")
     assert steps.send(stored("ours")) == Get("tossed too", "_shop")
-    assert end(steps, NotFound("unreadable")) == Fetched(stored("ours"))
+    assert end(steps, NotFound("unreadable")) == FetchResult(stored("ours"))
     assert told == []
 
 
@@ -168,7 +168,7 @@ def test_two_cookies_with_sessions_are_ambiguous(told: Told) -> None:
     next(steps)
     steps.send(stored("ours"))
 
-    assert end(steps, stored("tossed")) == Fetched()
+    assert end(steps, stored("tossed")) == FetchResult()
     assert told == [("rejected", "duplicate", "")]
 
 
@@ -176,14 +176,14 @@ def test_four_cookies_are_tried(told: Told) -> None:
     steps = fetch(list("abcd"), told.settings(), now=NOON)
     asked = [next(steps)] + [steps.send(NotFound("unknown")) for _ in range(3)]
 
-    assert end(steps, stored("d")) == Fetched(stored("d"))
+    assert end(steps, stored("d")) == FetchResult(stored("d"))
     assert [step.cookie for step in asked] == list("abcd")
 
 
 @pytest.mark.parametrize("number", [5, 17, 1000])
 def test_more_than_four_cookies_are_not_tried(told: Told, number: int) -> None:
     # If some were tried, an attacker who sent the others could choose which.
-    assert end(fetch([str(each) for each in range(number)], told.settings(), now=NOON)) == Fetched()
+    assert end(fetch([str(each) for each in range(number)], told.settings(), now=NOON)) == FetchResult()
     assert told == [("rejected", "too many duplicates", "")]
 
 
@@ -196,8 +196,8 @@ def test_each_old_name_and_place_allows_one_more_cookie(told: Told) -> None:
     assert next(steps) == Get("0", "_old")
     for number in range(1, 6):
         assert steps.send(NotFound("unknown")) == Get(str(number), "_old")
-    assert end(steps, stored("5")) == Fetched(stored("5"), old_key="_old")
-    assert end(fetch(seven, settings, now=NOON)) == Fetched()
+    assert end(steps, stored("5")) == FetchResult(stored("5"), old_key="_old")
+    assert end(fetch(seven, settings, now=NOON)) == FetchResult()
     assert told[-1] == ("rejected", "too many duplicates", "")
 
 
@@ -207,11 +207,11 @@ def test_a_flood_under_an_old_name_hides_no_present_cookie_and_is_not_read(told:
 
     steps = fetch(["ours", *flood], settings, now=NOON)
     next(steps)
-    assert end(steps, stored("ours")) == Fetched(stored("ours"))
+    assert end(steps, stored("ours")) == FetchResult(stored("ours"))
 
     steps = fetch(["bad", *flood], settings, now=NOON)
     next(steps)
-    assert end(steps, NotFound("unknown")) == Fetched()
+    assert end(steps, NotFound("unknown")) == FetchResult()
     assert told[-1] == ("rejected", "too many duplicates", "")
 
 
@@ -223,7 +223,7 @@ def test_a_marker_of_an_ended_session_is_not_taken_for_a_copy_of_another(told: T
     next(steps)
     steps.send(lasting)
 
-    assert end(steps, marker) == Fetched()
+    assert end(steps, marker) == FetchResult()
     assert told == [("rejected", "duplicate", "")]
 
 
@@ -234,7 +234,7 @@ def test_a_marker_of_an_ended_session_alone_is_no_session_and_not_reported(told:
     next(steps)
 
     assert fetched_at_once(marker, told.settings(), now=now) is None
-    assert end(steps, marker) == Fetched()
+    assert end(steps, marker) == FetchResult()
     assert told == []
 
 
@@ -249,7 +249,7 @@ def test_one_cookie_is_no_copy_though_there_is_an_old_place(told: Told) -> None:
     steps = fetch(["ours"], told.settings(old_cookies=(CookieAttributes("_shop", path="/shop"),)), now=NOON)
     next(steps)
 
-    assert end(steps, stored("ours")) == Fetched(stored("ours"), copies=False)
+    assert end(steps, stored("ours")) == FetchResult(stored("ours"), copies=False)
 
 
 def test_old_names_are_read_until_read_old_until(told: Told) -> None:
@@ -259,7 +259,7 @@ def test_old_names_are_read_until_read_old_until(told: Told) -> None:
     steps = fetch(cookies, settings, now=NOON - 1)
     assert next(steps) == Get("ours", "_old")
     told.clear()
-    assert end(fetch(cookies, settings, now=NOON)) == Fetched()
+    assert end(fetch(cookies, settings, now=NOON)) == FetchResult()
     assert told == []
 
 
@@ -274,7 +274,7 @@ def test_a_session_ends_at_its_idle_timeout(told: Told, now: datetime, event: li
     steps = fetch(["ours"], told.settings(), now=now)
     next(steps)
 
-    assert (end(steps, stored("ours")) == Fetched()) is bool(event)
+    assert (end(steps, stored("ours")) == FetchResult()) is bool(event)
     assert told == event
 
 
@@ -282,7 +282,7 @@ def test_a_session_ends_at_a_shortened_absolute_timeout(told: Told) -> None:
     steps = fetch(["ours"], told.settings(absolute_timeout=DAY), now=NOON + DAY)
     next(steps)
 
-    assert end(steps, stored("ours")) == Fetched()
+    assert end(steps, stored("ours")) == FetchResult()
     assert told == [("expired", "expired", "")]
 
 
@@ -301,7 +301,7 @@ def test_a_late_cookie_next_to_a_session_is_ignored(told: Told) -> None:
     next(steps)
     steps.send(NotFound("renewed", superseded=True))
 
-    assert end(steps, stored("ours")) == Fetched(stored("ours"))
+    assert end(steps, stored("ours")) == FetchResult(stored("ours"))
 
 
 def test_a_cookie_opens_under_the_old_name_that_it_came_under(told: Told) -> None:
@@ -309,7 +309,7 @@ def test_a_cookie_opens_under_the_old_name_that_it_came_under(told: Told) -> Non
 
     assert next(steps) == Get("tossed", "_shop")
     assert steps.send(NotFound("unreadable")) == Get("ours", "_old")
-    assert end(steps, stored("ours")) == Fetched(stored("ours"), old_key="_old")
+    assert end(steps, stored("ours")) == FetchResult(stored("ours"), old_key="_old")
     assert told == [("old_cookie", "_old", stored("ours").log_id)]
 
 
@@ -719,7 +719,7 @@ def test_drop_of_an_ended_session_does_not_remove_a_new_logins_cookie(told: Told
 
 
 def test_drop_of_what_has_ended_still_removes_outdated_cookies(told: Told) -> None:
-    found = FetchedOfSeveral(Fetched(stored(cart=1)), None, (".a",))
+    found = SeveralFetchResults(FetchResult(stored(cart=1)), None, (".a",))
     session = Session(SessionState(Played(told.settings(), found), (), https=False))
     session.configure(drop=True)
     steps = commit(session, told.settings(), now=NOON)
@@ -799,13 +799,13 @@ def test_a_logout_that_clears_site_data_tells_which_session_begins(told: Told) -
 @pytest.mark.parametrize(
     ("fetched", "is_enough"),
     [
-        (Fetched(stored(cart=1)), True),
-        (Fetched(stored(cart=1), moved=True), False),
-        (FetchedOfSeveral(Fetched(stored(cart=1)), None, (".a",)), False),
+        (FetchResult(stored(cart=1)), True),
+        (FetchResult(stored(cart=1), moved=True), False),
+        (SeveralFetchResults(FetchResult(stored(cart=1)), None, (".a",)), False),
     ],
 )
 def test_a_session_that_was_only_read_is_left_alone_unless_its_cookies_must_change(
-    told: Told, fetched: Fetched, is_enough: bool
+    told: Told, fetched: FetchResult, is_enough: bool
 ) -> None:
     session = Session(SessionState(Played(told.settings(), fetched), (), https=False))
     session.get("cart")
@@ -917,7 +917,7 @@ def test_after_a_lost_write_the_request_counts_as_late(told: Told) -> None:
     next(steps)
     end(steps, None)
 
-    assert state_of(session).fetched == Fetched(None, superseded=True)
+    assert state_of(session).fetched == FetchResult(None, superseded=True)
 
 
 # The cookie of one response.
@@ -977,7 +977,7 @@ def test_a_store_without_generations_has_one_cookie_in_an_old_place(told: Told) 
 def test_other_names_are_those_that_the_browser_sent_or_the_session_came_under(
     told: Told, sent: tuple[Any, ...], last: StoredSession | None, names: list[str]
 ) -> None:
-    state = SessionState(Played(told.settings(), Fetched(last)), sent, https=False)
+    state = SessionState(Played(told.settings(), FetchResult(last)), sent, https=False)
 
     assert other_names(state, last, ".a") == names
 
@@ -989,7 +989,7 @@ def test_a_write_sends_the_cookie_again_only_if_the_browser_also_has_it_in_an_ol
     told: Told, copies: bool, sent: list[Any]
 ) -> None:
     policy = told.settings(old_cookies=(CookieAttributes("_shop", domain="example.org"),))
-    session = Session(SessionState(Played(policy, Fetched(stored(cart=1), copies=copies)), ("old",), https=False))
+    session = Session(SessionState(Played(policy, FetchResult(stored(cart=1), copies=copies)), ("old",), https=False))
     session["cart"] = 2
     steps = commit(session, policy, now=NOON)
     next(steps)
@@ -1106,7 +1106,7 @@ def test_what_the_body_wrote_is_known_afterwards(told: Told) -> None:
 
     end(steps, written)
 
-    assert state_of(session).fetched == Fetched(written)
+    assert state_of(session).fetched == FetchResult(written)
     assert session.log_id == "log id of old"
 
 
@@ -1259,7 +1259,7 @@ def test_changes_are_true_if_there_are_any() -> None:
     [
         Write({"secret": 1}, Changes({}), NOON, NOON, NOON),
         NotFound("unknown", stored=StoredSession("secret", {}, 0, 0)),
-        Fetched(stored("secret")),
+        FetchResult(stored("secret")),
         stored("secret"),
         Changes({"secret": 1}),
     ],

@@ -17,7 +17,7 @@ from holdall._cookies import CookieAttributes
 from holdall._principals import principal_keys
 from holdall._session import state_of
 from holdall._settings import Settings
-from holdall._state import Fetched, Intent, Phase, SessionState
+from holdall._state import FetchResult, Intent, Phase, SessionState
 from holdall.stores import Changes, StoredSession
 
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
@@ -27,7 +27,7 @@ WEEK = 7 * 24 * 3600
 class Held:
     """The backend of a session that holds certain data."""
 
-    def __init__(self, fetched: Fetched, **settings: Any) -> None:
+    def __init__(self, fetched: FetchResult, **settings: Any) -> None:
         if "principal_key" in settings:
             settings["principals"] = principal_keys(settings.pop("principal_key"))
         self.check = settings.pop("check", lambda key, value: None)
@@ -35,7 +35,7 @@ class Held:
         self.reads = 0
         self._fetched = fetched
 
-    def fetch(self, state: SessionState) -> Fetched:
+    def fetch(self, state: SessionState) -> FetchResult:
         self.reads += 1
         return self._fetched
 
@@ -43,7 +43,7 @@ class Held:
 def make_session(data: dict[str, Any] | None = None, **settings: Any) -> Session:
     """Return a session that holds *data*; with ``None``, one that is not stored yet."""
     stored = None if data is None else StoredSession("cookie", data, NOON, NOON + WEEK, "0123456789abcdef", 1)
-    return Session(SessionState(Held(Fetched(stored), **settings), (), https=False))
+    return Session(SessionState(Held(FetchResult(stored), **settings), (), https=False))
 
 
 # The mapping.
@@ -362,7 +362,7 @@ def test_a_framework_can_mark_it_as_accessed() -> None:
 
 
 def test_a_session_is_read_once() -> None:
-    backend = Held(Fetched())
+    backend = Held(FetchResult())
     session = Session(SessionState(backend, (), https=False))
 
     assert backend.reads == 0

@@ -17,7 +17,7 @@ from holdall._lifecycle import ResponseHeaders, commit
 from holdall._lifecycle.fetching import fetch, fetched_at_once
 from holdall._lifecycle.saving import can_save, check_savable, reload, save, update
 from holdall._settings import Settings
-from holdall._state import NOT_STORED, Fetched, SessionState
+from holdall._state import NOT_STORED, FetchResult, SessionState
 from holdall._unawaited import to_be_awaited
 from holdall._validity import CheckedReads
 from holdall.steps import Step, Steps, run, run_async
@@ -78,7 +78,7 @@ class SyncBackend:
         self.now = now
         self._answers_plainly = is_plain and not self.waits
 
-    def fetch(self, state: SessionState) -> Fetched:
+    def fetch(self, state: SessionState) -> FetchResult:
         """Read the request's cookies without waiting."""
         cookies = state.cookies
         if not cookies:

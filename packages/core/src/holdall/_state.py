@@ -19,11 +19,11 @@ __all__ = [
     "NOT_STORED",
     "SUPERSEDED",
     "Backend",
-    "Fetched",
-    "FetchedOfSeveral",
+    "FetchResult",
     "Intent",
     "Phase",
     "SessionState",
+    "SeveralFetchResults",
 ]
 
 
@@ -52,7 +52,7 @@ class Phase(Enum):
     ENDED = "the request has ended"
 
 
-class Fetched(Redacted):
+class FetchResult(Redacted):
     """
     The result of looking for a session in the request's cookies.
 
@@ -92,13 +92,13 @@ class Fetched(Redacted):
         self.moved = moved
 
 
-class FetchedOfSeveral(Fetched):
+class SeveralFetchResults(FetchResult):
     """The result if the request had several of our cookies, or the marker of a session that has ended."""
 
     __slots__ = ("ended", "outdated")
     several = True
 
-    def __init__(self, fetched: Fetched, ended: StoredSession | None, outdated: Sequence[str]) -> None:
+    def __init__(self, fetched: FetchResult, ended: StoredSession | None, outdated: Sequence[str]) -> None:
         super().__init__(
             fetched.stored,
             superseded=fetched.superseded,
@@ -112,9 +112,9 @@ class FetchedOfSeveral(Fetched):
 
 
 #: The request came without a session.
-NOT_STORED = Fetched()
+NOT_STORED = FetchResult()
 #: The session ended, or its ID was renewed, during the request.
-SUPERSEDED = Fetched(superseded=True)
+SUPERSEDED = FetchResult(superseded=True)
 
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
@@ -133,7 +133,7 @@ class Backend(Protocol):
     check: Callable[[str, Any], None]
     commit: Callable[..., Any]
 
-    def fetch(self, state: "SessionState") -> Fetched: ...
+    def fetch(self, state: "SessionState") -> FetchResult: ...
 
     def save(self, state: "SessionState") -> Any: ...
 
@@ -167,7 +167,7 @@ class SessionState:
 
     # Class attributes until they are set, because most requests set few of them.
     tracked: Tracked | None = None
-    read_ahead: Fetched | None = None
+    read_ahead: FetchResult | None = None
     fetched = NOT_STORED
     intent = Intent.KEEP
     overrides = _NO_OPTIONS
@@ -238,7 +238,7 @@ class SessionState:
             raise SessionNotFetchedError(msg)
         return self.take(self.read_ahead or self.backend.fetch(self))
 
-    def take(self, fetched: Fetched) -> Tracked:
+    def take(self, fetched: FetchResult) -> Tracked:
         """Use *fetched* as the result of reading the session."""
         self.is_fetched = True
         self.fetched = fetched
@@ -377,7 +377,7 @@ class SessionState:
     def take_saved(self, stored: StoredSession | None, phase: Phase) -> Tracked:
         """Do the same as ``mark_saved`` when the principal and the lifetime are known to be unchanged."""
         tracked = self.tracked or self.load()
-        self.fetched = NOT_STORED if stored is None else Fetched(stored)
+        self.fetched = NOT_STORED if stored is None else FetchResult(stored)
         tracked.begin_anew()
         self.intent = Intent.KEEP
         self.phase = phase

@@ -18,7 +18,7 @@ from holdall._cookie_header import FindHeader, SentCookie
 from holdall._cookies import CookieAttributes, SetCookie, logger
 from holdall._errors import ConfigurationError
 from holdall._lifecycle import ResponseHeaders, commit
-from holdall._state import Fetched, SessionState
+from holdall._state import FetchResult, SessionState
 from holdall.steps import Steps
 from holdall.stores._generations import LOGOUT
 
@@ -166,7 +166,7 @@ class HeaderTransport:
         changed: ResponseHeaders = headers.changed(cookies=sent, vary=self.name)
         return changed
 
-    def _sent(self, headers: ResponseHeaders, received: Fetched, state: SessionState) -> tuple[SetCookie, ...]:
+    def _sent(self, headers: ResponseHeaders, received: FetchResult, state: SessionState) -> tuple[SetCookie, ...]:
         # The client does not keep a value that was already outdated in its request, so it need not be expired.
         late = {state.settings.attributes.ending[suffix].key for suffix in received.outdated}
         told = [each for each in headers.cookies if each.value is not None or each.attributes.key not in late]

@@ -29,7 +29,7 @@ from holdall._session import AsyncSession, state_of
 from holdall._session_view import SessionView
 from holdall._setting_names import naming
 from holdall._settings import Lifetime, ValidSince
-from holdall._state import NOT_STORED, SUPERSEDED, Fetched, Intent, Phase, SessionState
+from holdall._state import NOT_STORED, SUPERSEDED, FetchResult, Intent, Phase, SessionState
 from holdall._timeouts import PresetName
 from holdall._unawaited import to_be_awaited
 from holdall._workers import several_workers
@@ -50,7 +50,7 @@ __all__ = [
     "EndpointResponse",
     "Exchange",
     "Failure",
-    "Fetched",
+    "FetchResult",
     "FindHeader",
     "Flash",
     "HiddenBytes",

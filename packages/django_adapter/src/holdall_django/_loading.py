@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from holdall import Session, Sessions
-from holdall.adapters import Fetched, SentCookie, state_of
+from holdall.adapters import FetchResult, SentCookie, state_of
 from holdall_django import _test_client as test_client
 from holdall_django._configuration import configuration
 
@@ -42,14 +42,14 @@ async def aopened(sessions: Sessions, cookies: Sequence[SentCookie]) -> Session:
     return session
 
 
-def find(sessions: Sessions, cookies: Sequence[SentCookie]) -> Fetched:
+def find(sessions: Sessions, cookies: Sequence[SentCookie]) -> FetchResult:
     """Return the result of fetching the session for one of *cookies*."""
     session = opened(sessions, cookies)
     state_of(session).loaded()
     return state_of(session).fetched
 
 
-async def afind(sessions: Sessions, cookies: Sequence[SentCookie]) -> Fetched:
+async def afind(sessions: Sessions, cookies: Sequence[SentCookie]) -> FetchResult:
     """Do the same as ``find``."""
     session = await aopened(sessions, cookies)
     state_of(session).loaded()

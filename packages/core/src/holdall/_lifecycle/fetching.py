@@ -8,7 +8,7 @@ from holdall._cookie_header import OldCookie, SentCookie
 from holdall._cookies import CookieAttributes
 from holdall._lifecycle.expiry import expiry, has_ended
 from holdall._settings import Settings
-from holdall._state import NOT_STORED, Backend, Fetched, FetchedOfSeveral
+from holdall._state import NOT_STORED, Backend, FetchResult, SeveralFetchResults
 from holdall.steps import Steps, asked
 from holdall.stores._contract import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._generations import Apart, latest, suffix_of
@@ -25,16 +25,16 @@ _MOST_VALUES = 4
 _UNCHANGED = Changes({})
 
 
-def fetched_at_once(answer: Any, settings: Settings, *, now: int) -> Fetched | None:
+def fetched_at_once(answer: Any, settings: Settings, *, now: int) -> FetchResult | None:
     """Return the result for the only cookie if *answer* is an up-to-date session of ours; ``None`` otherwise."""
     if not isinstance(answer, StoredSession) or answer.origin or answer.ended or answer.expires <= now:
         return None
     # The same check as in has_ended().
     longest = settings.absolute_timeout
-    return None if longest is not None and answer.created + longest <= now else Fetched(answer)
+    return None if longest is not None and answer.created + longest <= now else FetchResult(answer)
 
 
-def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: Any = None) -> Steps[Fetched]:
+def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: Any = None) -> Steps[FetchResult]:
     """
     Find the session among the values of our cookie.
 
@@ -98,7 +98,9 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     else:
         reason = "duplicate" if current else reason
         settings.emit("expired" if reason == "expired" else "rejected", reason, "")
-        fetched = NOT_STORED if current else Fetched(superseded=renewed is not None, renewed=renewed, old_key=old_key)
+        fetched = (
+            NOT_STORED if current else FetchResult(superseded=renewed is not None, renewed=renewed, old_key=old_key)
+        )
         if standing:
             ended = Apart() if current or len(standing) > 1 else Apart(standing[0])
     # If no session counts, do not expire these names, because a new cookie may have one of them by now.
@@ -107,11 +109,11 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
 
 
 def _of_several(
-    fetched: Fetched, ended: StoredSession | None, found: Sequence[StoredSession], current: list[StoredSession]
-) -> Fetched:
+    fetched: FetchResult, ended: StoredSession | None, found: Sequence[StoredSession], current: list[StoredSession]
+) -> FetchResult:
     """Return *fetched* with information about the request's other cookies."""
     kept = {suffix_of(each) for each in current}
-    return FetchedOfSeveral(fetched, ended, sorted({suffix_of(each) for each in found} - kept))
+    return SeveralFetchResults(fetched, ended, sorted({suffix_of(each) for each in found} - kept))
 
 
 def _asked(cookie: str, old_key: str | None, backend: Backend) -> Steps[StoredSession | NotFound]:
@@ -152,11 +154,11 @@ def _adopted(found: ForeignSession, settings: Settings, now: int) -> Steps[Store
 
 def _with_origin(
     stored: StoredSession, cookies: Sequence[SentCookie], settings: Settings, *, old_key: str | None, copies: bool
-) -> Fetched:
+) -> FetchResult:
     """Return the result for *stored*, and report a session that is stored in an old way or under an old name."""
     origin = stored.origin or old_key
     if not origin:
-        return Fetched(stored, copies=copies)
+        return FetchResult(stored, copies=copies)
     settings.emit("old_cookie", origin, stored.log_id)
     values = (each.value if isinstance(each, OldCookie) else each for each in cookies)
-    return Fetched(stored, copies=copies, old_key=old_key, moved=stored.cookie not in values)
+    return FetchResult(stored, copies=copies, old_key=old_key, moved=stored.cookie not in values)
