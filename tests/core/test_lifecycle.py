@@ -17,7 +17,7 @@ from holdall._lifecycle.saving import can_save
 from holdall._principals import principal_keys
 from holdall._session import state_of
 from holdall._settings import Lifetime, Settings
-from holdall._state import FetchResult, Phase, SessionState, SeveralFetchResults
+from holdall._state import FetchResult, FetchResultOfSeveral, Phase, SessionState
 from holdall.formats import Record
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._cookie import SealedSession
@@ -719,7 +719,7 @@ def test_drop_of_an_ended_session_does_not_remove_a_new_logins_cookie(told: Told
 
 
 def test_drop_of_what_has_ended_still_removes_outdated_cookies(told: Told) -> None:
-    found = SeveralFetchResults(FetchResult(stored(cart=1)), None, (".a",))
+    found = FetchResultOfSeveral(FetchResult(stored(cart=1)), None, (".a",))
     session = Session(SessionState(Played(told.settings(), found), (), https=False))
     session.configure(drop=True)
     steps = commit(session, told.settings(), now=NOON)
@@ -801,7 +801,7 @@ def test_a_logout_that_clears_site_data_tells_which_session_begins(told: Told) -
     [
         (FetchResult(stored(cart=1)), True),
         (FetchResult(stored(cart=1), moved=True), False),
-        (SeveralFetchResults(FetchResult(stored(cart=1)), None, (".a",)), False),
+        (FetchResultOfSeveral(FetchResult(stored(cart=1)), None, (".a",)), False),
     ],
 )
 def test_a_session_that_was_only_read_is_left_alone_unless_its_cookies_must_change(

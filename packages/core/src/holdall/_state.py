@@ -20,10 +20,10 @@ __all__ = [
     "SUPERSEDED",
     "Backend",
     "FetchResult",
+    "FetchResultOfSeveral",
     "Intent",
     "Phase",
     "SessionState",
-    "SeveralFetchResults",
 ]
 
 
@@ -92,7 +92,7 @@ class FetchResult(Redacted):
         self.moved = moved
 
 
-class SeveralFetchResults(FetchResult):
+class FetchResultOfSeveral(FetchResult):
     """The result if the request had several of our cookies, or the marker of a session that has ended."""
 
     __slots__ = ("ended", "outdated")

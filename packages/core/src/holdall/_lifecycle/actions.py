@@ -22,7 +22,7 @@ from holdall._lifecycle.headers import (
 from holdall._lifecycle.login import carried_over, removals
 from holdall._lifecycle.rules import Action, Place
 from holdall._settings import Lifetime
-from holdall._state import NOT_STORED, SUPERSEDED, Phase, SessionState, SeveralFetchResults
+from holdall._state import NOT_STORED, SUPERSEDED, FetchResultOfSeveral, Phase, SessionState
 from holdall._tracking import NO_CHANGES
 from holdall.steps import Steps, asked
 from holdall.stores._contract import Changes, NotFound, RenewalFailure, StoredSession, Write
@@ -155,7 +155,7 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
         state.settings.emit("ended", "", last.log_id)
     if ended is not None and state.backend.can_bury:
         ended = yield from asked(state.backend.store.bury(ended, key=state.settings.key))
-        state.fetched = SeveralFetchResults(state.fetched, ended, ())
+        state.fetched = FetchResultOfSeveral(state.fetched, ended, ())
     headers = yield from _begin(end, end.data, end.changes, came=stored or state.fetched.renewed)
     return cleared(headers, state.clears, begins=True) if state.clears else headers
 

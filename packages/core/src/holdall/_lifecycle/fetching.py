@@ -8,7 +8,7 @@ from holdall._cookie_header import OldCookie, SentCookie
 from holdall._cookies import CookieAttributes
 from holdall._lifecycle.expiry import expiry, has_ended
 from holdall._settings import Settings
-from holdall._state import NOT_STORED, Backend, FetchResult, SeveralFetchResults
+from holdall._state import NOT_STORED, Backend, FetchResult, FetchResultOfSeveral
 from holdall.steps import Steps, asked
 from holdall.stores._contract import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores._generations import Apart, latest, suffix_of
@@ -113,7 +113,7 @@ def _of_several(
 ) -> FetchResult:
     """Return *fetched* with information about the request's other cookies."""
     kept = {suffix_of(each) for each in current}
-    return SeveralFetchResults(fetched, ended, sorted({suffix_of(each) for each in found} - kept))
+    return FetchResultOfSeveral(fetched, ended, sorted({suffix_of(each) for each in found} - kept))
 
 
 def _asked(cookie: str, old_key: str | None, backend: Backend) -> Steps[StoredSession | NotFound]:
