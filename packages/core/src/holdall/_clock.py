@@ -9,6 +9,7 @@ from holdall._errors import ConfigurationError
 
 __all__ = ["FOREVER", "NEVER", "Clock", "seconds_of", "time_limit", "utc_now"]
 
+#: A function that returns the current time as an aware ``datetime``.
 Clock = Callable[[], datetime]
 
 #: The latest time that fits in 32 bits, in Unix seconds: the expiry of sessions without a limit.

@@ -8,6 +8,7 @@ from holdall._settings import timeout_seconds
 
 __all__ = ["ABSOLUTE_TIMEOUT", "IDLE_TIMEOUT", "PRESETS", "Preset", "PresetName", "limits"]
 
+#: The names of the presets for ``timeouts=`` (NIST SP 800-63B-4, section 2).
 PresetName = Literal["aal1", "aal2", "aal3"]
 
 # The defaults. An option that was left out is this very object, so it can be told from an equal value that was passed.
