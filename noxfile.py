@@ -23,6 +23,10 @@ nox.options.sessions = ["lint", "typing", "tests"]
 # Pythons that are not installed are skipped with a message, on a CI machine too; none is downloaded.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
+# uv trusts what pip and the system trust, and looks for packages where pip has been told to look.
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+if "PIP_INDEX_URL" in os.environ:
+    os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
 
 # The tests start hundreds of programs, which would otherwise compile our packages again each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
