@@ -103,10 +103,10 @@ def test_the_orders_detect_equal_strides(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_orders_detect_too_few_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in (
-        "cookies",
-        "cookie_header",
-        "lifecycle.actions",
-        "lifecycle.headers",
+        "_cookies",
+        "_cookie_header",
+        "_lifecycle.actions",
+        "_lifecycle.headers",
         "_sessions",
         "stores._generations",
     ):
