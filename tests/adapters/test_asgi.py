@@ -8,7 +8,7 @@ import pytest
 from holdall import Sessions, StoreError, TableStore
 from holdall.asgi import SessionMiddleware
 from holdall.testing import Request, asgi_client
-from holdall.testing.adapters.failures import FailingTable
+from holdall.testing._adapters.failures import FailingTable
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ from holdall.serializers import TaggedJSON
 from holdall.stores._principals import owner
 from holdall.testing import AdapterConformance, FakeClock, as_async, asgi_client, init_test_session
 from holdall.testing import Request as ClientRequest
-from holdall.testing.awaited import Awaited
+from holdall.testing._awaited import Awaited
 from holdall_django import DjangoSession, SessionMiddleware, configured_sessions, flash, get_flashed_messages
 from holdall_django.engine import SessionStore
 from tests.adapters.mounts.django import mount as mount_wsgi

@@ -18,7 +18,7 @@ from django.views.decorators.cache import cache_control
 
 from holdall import MemoryTable, Sessions, TableStore
 from holdall.testing import CookieConformance, Request, asgi_client, init_test_session, wsgi_client
-from holdall.testing.adapters.suite import Mount
+from holdall.testing._adapters.suite import Mount
 from holdall_django import SessionMiddleware
 from tests.adapters.mounts import django as mounts
 

@@ -38,7 +38,7 @@ from holdall.nested import KEY
 from holdall.stores._principals import owner
 from holdall.tables import Replacement, Row, RowInfo, Tombstone
 from holdall.testing import METHODS, AdapterConformance, asgi_client, perform_async, stream
-from holdall.testing.adapters.suite import Mount as MountApplication
+from holdall.testing._adapters.suite import Mount as MountApplication
 from holdall_fastapi import (
     SessionDep,
     SessionMiddleware,

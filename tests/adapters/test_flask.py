@@ -31,7 +31,7 @@ from holdall import (
 from holdall._keys import WeakSecretWarning
 from holdall.tables import MemoryTable
 from holdall.testing import AdapterConformance, FakeClock
-from holdall.testing.adapters.failures import FailingTable
+from holdall.testing._adapters.failures import FailingTable
 from holdall_flask import (
     FlaskSession,
     Holdall,

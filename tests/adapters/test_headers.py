@@ -17,8 +17,8 @@ from flask import session as flask_session
 
 from holdall import ConfigurationError, MemoryTable, Sessions, StoreError, TableStore, asgi
 from holdall.testing import Request, asgi_client, init_test_session, wsgi_client
-from holdall.testing.adapters.failures import FailingTable
-from holdall.testing.clock import FakeClock
+from holdall.testing._adapters.failures import FailingTable
+from holdall.testing._clock import FakeClock
 from holdall_django._configuration import configured_sessions
 from holdall_fastapi import SessionDep, SessionMiddleware
 from holdall_fastapi._configuration import sessions_by_arguments

@@ -35,7 +35,7 @@ from holdall import MemoryTable, Sessions, TableStore
 from holdall.formats._exact import EXACT_KEY
 from holdall.msgspec_json import FastTaggedJSON
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
-from holdall.testing.values import alike, name, nested
+from holdall.testing._values import alike, name, nested
 from holdall_fastapi import SessionMiddleware
 from holdall_flask import Holdall
 

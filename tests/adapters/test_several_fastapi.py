@@ -26,9 +26,9 @@ from holdall import (
 from holdall.nested import KEY
 from holdall.testing import Browser, Client, asgi_client
 from holdall.testing import Request as Asked
-from holdall.testing.adapters.failures import FailingTable
-from holdall.testing.adapters.several import SeveralTests
-from holdall.testing.adapters.suite import Mount as MountApplication
+from holdall.testing._adapters.failures import FailingTable
+from holdall.testing._adapters.several import SeveralTests
+from holdall.testing._adapters.suite import Mount as MountApplication
 from holdall_fastapi import FromSession, SessionDep, SessionMiddleware, SessionOf, fetch_session
 from holdall_fastapi.testing import force_login, session_transaction
 from tests.adapters.mounts.fastapi import mount as mount_fastapi

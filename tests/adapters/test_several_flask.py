@@ -16,7 +16,7 @@ from holdall import (
     TableStore,
 )
 from holdall.testing import Browser, Request, as_async, wsgi_client
-from holdall.testing.adapters.failures import FailingTable
+from holdall.testing._adapters.failures import FailingTable
 from holdall_flask import FlaskSession, Holdall, fetch_session
 from holdall_flask.testing import force_login
 

@@ -7,7 +7,7 @@ import pytest
 from holdall import MemoryTable, Sessions, StoreError, TableStore, asgi, wsgi
 from holdall.nested import KEY
 from holdall.testing import Request, Response, wsgi_client
-from holdall.testing.adapters.failures import FailingTable
+from holdall.testing._adapters.failures import FailingTable
 from holdall.wsgi._middleware import SESSION
 
 

@@ -40,8 +40,8 @@ from holdall.testing import (
     TableConformance,
     as_async,
 )
-from holdall.testing.adapters.suite import Mount
-from holdall.testing.clients import HOST
+from holdall.testing._adapters.suite import Mount
+from holdall.testing._clients import HOST
 from races import broken
 
 # Tables

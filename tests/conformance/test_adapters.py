@@ -7,9 +7,9 @@ import pytest
 from conformance.bare import Adapter, mount_asgi, mount_wsgi
 from holdall import Sessions
 from holdall.testing import AdapterConformance, Client, CookieConformance
-from holdall.testing.adapters.several import SeveralTests
-from holdall.testing.adapters.suite import Mount
-from holdall.testing.adapters.transports import HeaderTests
+from holdall.testing._adapters.several import SeveralTests
+from holdall.testing._adapters.suite import Mount
+from holdall.testing._adapters.transports import HeaderTests
 
 
 class TestBareWSGI(AdapterConformance):

@@ -26,10 +26,10 @@ from holdall.testing import (
     as_async,
     wsgi_client,
 )
-from holdall.testing.adapters.mounted import check_mount
-from holdall.testing.tables.failures import FailureTests
-from holdall.testing.tables.machine import try_sequences
-from holdall.testing.tables.suite import check_awaited
+from holdall.testing._adapters.mounted import check_mount
+from holdall.testing._tables.failures import FailureTests
+from holdall.testing._tables.machine import try_sequences
+from holdall.testing._tables.suite import check_awaited
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import Phase
 from holdall import AsyncTable, MemoryTable
 from holdall.tables import Replacement
 from holdall.testing import FakeClock, TableConformance, as_async
-from holdall.testing.tables import machine
+from holdall.testing._tables import machine
 
 
 class Waiting:

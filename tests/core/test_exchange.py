@@ -20,7 +20,7 @@ from holdall import (
 )
 from holdall._exchange import Exchange, SessionGroup
 from holdall.testing import as_async
-from holdall.testing.adapters.failures import FailingTable
+from holdall.testing._adapters.failures import FailingTable
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 FAILING = frozenset({"insert", "replace"})

@@ -16,8 +16,8 @@ from holdall._clock import FOREVER
 from holdall.formats import NativeFormat, Record
 from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import TaggedJSON
-from holdall.testing.values import BEYOND_JSON, CONVERTED, HTML, REFUSED, name
-from holdall.testing.values import JSON as JSON_VALUES
+from holdall.testing._values import BEYOND_JSON, CONVERTED, HTML, REFUSED, name
+from holdall.testing._values import JSON as JSON_VALUES
 
 
 def read(serializer: TaggedJSON, payload: bytes) -> Any:

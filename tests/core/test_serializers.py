@@ -20,8 +20,8 @@ from markupsafe import Markup
 from holdall import serializers
 from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import MAX_DEPTH, TaggedJSON
-from holdall.testing.serializers import near_the_stacks_end
-from holdall.testing.values import REFUSED, WRAPS, name, nested
+from holdall.testing._serializers import near_the_stacks_end
+from holdall.testing._values import REFUSED, WRAPS, name, nested
 from strategies import recursive
 
 both = pytest.mark.parametrize("serializer", [TaggedJSON(), FastTaggedJSON()], ids=["default", "fast"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdall.formats import _xaes
 from holdall.formats._xaes import XAES256GCM, derivation
-from holdall.testing.forks import exit_code, forked
+from holdall.testing._forks import exit_code, forked
 
 KEY = bytes(range(32))
 

@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from holdall import MemoryTable, Sessions, TableStore
 from holdall.testing import Request
-from holdall.testing.device_browser import DeviceBrowser
+from holdall.testing._device_browser import DeviceBrowser
 from tests.adapters import test_calls
 from tests.adapters.mounts import flask as flask_mount
 from tests.adapters.test_calls import MOUNTS, OURS, SECRET, calls, nothing_left

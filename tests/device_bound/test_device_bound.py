@@ -28,8 +28,8 @@ from holdall.device_bound import DeviceBound
 from holdall.formats import FlaskFormat, NativeFormat, PlugFormat
 from holdall.stores import MigratingStore
 from holdall.testing import Client, FakeClock, Request, Response, Visitor, as_async, asgi_client, wsgi_client
-from holdall.testing.device_browser import DeviceBrowser, DeviceSession
-from holdall.testing.device_keys import SoftwareKey
+from holdall.testing._device_browser import DeviceBrowser, DeviceSession
+from holdall.testing._device_keys import SoftwareKey
 from holdall_django.engine import SessionStore
 from holdall_flask import Holdall
 from tests.adapters.mounts import django as django_mount

@@ -26,9 +26,9 @@ from holdall.device_bound._rows import BoundTableStore
 from holdall.device_bound._setup import bindable, finding_bound_cookies
 from holdall.steps import Steps, run_async
 from holdall.testing import Act, Browser, FakeClock, as_async, explore
-from holdall.testing.acts import BEFORE, KEY, PRINCIPAL_KEY
-from holdall.testing.device_keys import SoftwareKey
-from holdall.testing.interleavings import Run, _random
+from holdall.testing._acts import BEFORE, KEY, PRINCIPAL_KEY
+from holdall.testing._device_keys import SoftwareKey
+from holdall.testing._interleavings import Run, _random
 from sizes import FULL
 
 OPTIONS = DeviceBound()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdall._base64url import from_text, to_text
 from holdall.device_bound._proofs import MAX_PROOF_BYTES, DeviceKey, Flaw, Proof, header_text, verify
-from holdall.testing.device_keys import SoftwareKey
+from holdall.testing._device_keys import SoftwareKey
 from sizes import sized
 
 KEYS = {algorithm: SoftwareKey(algorithm) for algorithm in ("ES256", "RS256")}

@@ -8,7 +8,7 @@ import pytest
 from docs.blocks import compiled, python_blocks
 from holdall import Sessions
 from holdall.testing import AdapterConformance, Client, asgi_client, perform_async
-from holdall.testing.adapters.suite import Mount
+from holdall.testing._adapters.suite import Mount
 
 PAGE = "docs/adapters.md"
 NAMES: dict[str, Any] = {"__name__": __name__}

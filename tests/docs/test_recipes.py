@@ -15,7 +15,7 @@ from formats.vectors import VECTORS, alike, term_of
 from holdall import etf
 from holdall.formats import PlugFormat
 from holdall.testing import Browser, Request
-from holdall.testing.browser import KeptCookie
+from holdall.testing._browser import KeptCookie
 
 PAGES = sorted(page.name for page in (ROOT / "docs" / "recipes").glob("*.md"))
 

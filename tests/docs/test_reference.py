@@ -54,6 +54,20 @@ def test_every_public_method_and_attribute_is_mentioned(kind: type) -> None:
     assert missing == set()
 
 
+def test_a_module_that_is_not_public_begins_with_an_underscore() -> None:
+    # Django finds these by their names.
+    djangos = {"holdall_django.apps", "holdall_django.models", "holdall_django.management", "holdall_django.migrations"}
+    modules = {
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+        for source in ROOT.glob("packages/*/src")
+        for path in source.rglob("*.py")
+    }
+
+    plain = {module for module in modules if "._" not in module and not module.startswith(tuple(djangos))}
+
+    assert plain == MODULES.keys()
+
+
 def test_every_module_in_the_reference_is_checked() -> None:
     names = REFERENCE.partition("\n## Names\n")[2]
 

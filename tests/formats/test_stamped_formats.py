@@ -19,7 +19,7 @@ from holdall.formats import DjangoFormat, FlaskFormat, StarletteFormat
 from holdall.formats._stamped import StampedFormat
 from holdall.serializers import MAX_DEPTH
 from holdall.testing import FakeClock
-from holdall.testing.serializers import near_the_stacks_end
+from holdall.testing._serializers import near_the_stacks_end
 
 Make = Callable[..., StampedFormat]
 LIMITS: dict[Make, timedelta] = {

@@ -11,8 +11,8 @@ import pytest
 
 from holdall import Sessions
 from holdall.testing import AdapterConformance, Client, Request, Response, perform_async, stream_async
-from holdall.testing.adapters.suite import Mount
-from holdall.testing.clients import HOST
+from holdall.testing._adapters.suite import Mount
+from holdall.testing._clients import HOST
 from servers.web import http_client
 
 web = pytest.importorskip("aiohttp.web")

@@ -17,7 +17,7 @@ from holdall.testing import (
     asgi_client,
     perform_async,
 )
-from holdall.testing.adapters.suite import Mount
+from holdall.testing._adapters.suite import Mount
 
 pytestmark = pytest.mark.filterwarnings("error")
 

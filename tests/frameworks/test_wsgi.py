@@ -10,7 +10,7 @@ import pytest
 from holdall import AnsweredError, Sessions
 from holdall.device_bound import DeviceBound
 from holdall.testing import METHODS, AdapterConformance, Client, Request, perform, stream, wsgi_client
-from holdall.testing.adapters.suite import Mount
+from holdall.testing._adapters.suite import Mount
 from holdall.wsgi import SessionMiddleware, fetch_session
 
 # Pyramid and WebOb, on which it is built, import features that setuptools and Python have deprecated.

@@ -6,8 +6,8 @@ from typing import Any
 from holdall._principals import principal_keys
 from holdall._session import Session
 from holdall.stores._principals import owner
-from holdall.testing.acts import ACTS, BEFORE, IDLE_TIMEOUT, KEY, Act
-from holdall.testing.interleavings import Run
+from holdall.testing._acts import ACTS, BEFORE, IDLE_TIMEOUT, KEY, Act
+from holdall.testing._interleavings import Run
 
 __all__ = ["LOGINS", "LOGIN_ACTS", "LOGOUTS", "LoginRun"]
 

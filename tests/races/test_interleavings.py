@@ -19,9 +19,9 @@ from holdall.stores import _verbs as verbs
 from holdall.stores._table import digest_of
 from holdall.tables import Row, Tombstone
 from holdall.testing import ACTS, ATOMIC_ACTS, Act, Explored, FakeClock, InterleavingConformance, as_async, explore
-from holdall.testing.acts import KEY
-from holdall.testing.interleavings import Run
-from holdall.testing.revocations import OWNERS_ACTS, RevocationRun
+from holdall.testing._acts import KEY
+from holdall.testing._interleavings import Run
+from holdall.testing._revocations import OWNERS_ACTS, RevocationRun
 from races import broken
 from races.logins import LOGIN_ACTS, LoginRun
 from sizes import FULL

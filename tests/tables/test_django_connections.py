@@ -26,7 +26,7 @@ from holdall import StoreError
 from holdall.tables import Replacement, Row, table_opener
 from holdall.tables.failures import sqlstate_of
 from holdall.testing import FakeClock
-from holdall.testing.forks import exit_code, forked
+from holdall.testing._forks import exit_code, forked
 from holdall_django._connections import _left_to_the_parent, end
 from holdall_django.table import DjangoTable
 from servers.postgres import FAST, PostgresServer, running_postgres

@@ -28,7 +28,7 @@ from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableS
 from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables.postgres import SCHEMA, AsyncPostgresTable, PostgresTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
-from holdall.testing.forks import exit_code, forked
+from holdall.testing._forks import exit_code, forked
 from servers.postgres import PostgresServer, running_postgres
 from servers.processes import free_port, wait_until
 from sizes import FULL

@@ -22,7 +22,7 @@ from holdall.tables import Replacement, Row, _postgres_pools
 from holdall.tables import postgres as postgres_module
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.testing import FakeClock
-from holdall.testing.forks import exit_code, forked
+from holdall.testing._forks import exit_code, forked
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.processes import wait_until
 from tables import forms, rows

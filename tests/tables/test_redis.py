@@ -23,7 +23,7 @@ from holdall import AsyncTable, ConfigurationError, Event, Sessions, StoreError,
 from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
-from holdall.testing.forks import exit_code, forked
+from holdall.testing._forks import exit_code, forked
 from servers.processes import free_port, wait_until
 from servers.redis import IN_MEMORY, ON_DISK, Cluster, RedisServer, valkey_program
 from servers.tls import make_certificate, tls_front

@@ -35,7 +35,7 @@ from holdall.tables._sqlalchemy_schema import Schema
 from holdall.tables.columns import SWEPT_AT_ONCE
 from holdall.tables.sqlalchemy import AsyncSQLAlchemyTable, SQLAlchemyTable, session_table
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
-from holdall.testing.forks import exit_code, forked
+from holdall.testing._forks import exit_code, forked
 from servers.mariadb import MariaDBServer
 from servers.postgres import PostgresServer, driver
 from servers.processes import free_port, wait_until

@@ -23,7 +23,7 @@ from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableS
 from holdall.tables import Replacement, Row, Tombstone, _sqlite_files
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
-from holdall.testing.forks import exit_code, forked
+from holdall.testing._forks import exit_code, forked
 from sizes import FULL, sized
 from tables.rows import DAY, DIGEST, new_row
 from tables.stolen import traces

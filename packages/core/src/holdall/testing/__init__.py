@@ -6,22 +6,22 @@ Subclass ``StoreConformance``, ``TableConformance``, ``FormatConformance``, ``Se
 """
 
 from holdall.testing import _asserts  # noqa: F401  # first of all
-from holdall.testing.acts import ACTS, ATOMIC_ACTS, Act
-from holdall.testing.adapters import AdapterConformance, CookieConformance
-from holdall.testing.adapters.visitor import Answer, Visitor
-from holdall.testing.awaited import as_async
-from holdall.testing.browser import Browser
-from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi_client
-from holdall.testing.clock import FakeClock
-from holdall.testing.formats import FormatConformance
-from holdall.testing.init import init_test_session, init_test_session_async
-from holdall.testing.interleavings import Explored, explore
-from holdall.testing.scripts import METHODS, ScriptedError, perform, perform_async, stream, stream_async
-from holdall.testing.serializers import SerializerConformance
-from holdall.testing.stores import StoreConformance
-from holdall.testing.suite import Suite
-from holdall.testing.tables import TableConformance
-from holdall.testing.tables.orders import InterleavingConformance
+from holdall.testing._acts import ACTS, ATOMIC_ACTS, Act
+from holdall.testing._adapters import AdapterConformance, CookieConformance
+from holdall.testing._adapters.visitor import Answer, Visitor
+from holdall.testing._awaited import as_async
+from holdall.testing._browser import Browser
+from holdall.testing._clients import Client, Request, Response, asgi_client, wsgi_client
+from holdall.testing._clock import FakeClock
+from holdall.testing._formats import FormatConformance
+from holdall.testing._init import init_test_session, init_test_session_async
+from holdall.testing._interleavings import Explored, explore
+from holdall.testing._scripts import METHODS, ScriptedError, perform, perform_async, stream, stream_async
+from holdall.testing._serializers import SerializerConformance
+from holdall.testing._stores import StoreConformance
+from holdall.testing._suite import Suite
+from holdall.testing._tables import TableConformance
+from holdall.testing._tables.orders import InterleavingConformance
 
 __all__ = [
     "ACTS",

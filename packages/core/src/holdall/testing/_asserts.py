@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("holdall.testing.adapters", "holdall.testing.stores", "holdall.testing.tables")
+pytest.register_assert_rewrite("holdall.testing._adapters", "holdall.testing._stores", "holdall.testing._tables")
