@@ -31,6 +31,23 @@ def test_an_applications_own_answer_to_our_failure_is_discarded(table: FailingTa
     assert (answer.status, answer.body, answer.error) == (503, b"Service Unavailable", None)
 
 
+def test_a_shared_session_that_cannot_be_read_is_503(table: FailingTable) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    table.blocking_reads = True
+    sessions = Sessions(TableStore(table), key="sid")
+    session = sessions.fetch()
+    session["n"] = 1
+    cookie = sessions.commit(session).cookie
+    table.failing = frozenset({"read"})
+    inner = SessionMiddleware(app, sessions)
+    outer = SessionMiddleware(inner, sessions, fetch="explicit")
+    answer = asgi_client(outer)(Request("GET", headers=[("Cookie", f"sid={cookie}")]))
+
+    assert (answer.status, answer.body, answer.error) == (503, b"Service Unavailable", None)
+
+
 def test_an_os_error_in_a_watched_websocket_propagates(table: FailingTable) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.accept"})

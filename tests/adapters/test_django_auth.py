@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -466,6 +467,12 @@ def test_a_known_user_is_not_queried_again(sessions: Sessions, ada: User) -> Non
         return HttpResponse(request.user.username)
 
     assert requested(view, Client()).content == b"ada"
+
+
+def test_a_login_without_a_session_of_ours_is_not_recorded() -> None:
+    user = SimpleNamespace(save=lambda **options: None)
+
+    assert auth.user_logged_in.send(sender=None, request=HttpRequest(), user=user)
 
 
 @pytest.mark.parametrize("awaited", [False, True])

@@ -45,7 +45,8 @@ def make_app(sessions: Sessions, **options: Any) -> flask.Flask:
 
     @app.get("/login/<user_id>")
     def login(user_id: str) -> str:
-        flask_login.login_user(User(user_id), remember="remember" in flask.request.args)
+        given = flask.request.args
+        flask_login.login_user(User(user_id), remember="remember" in given, fresh="stale" not in given)
         return ""
 
     @app.get("/logout")
@@ -279,3 +280,14 @@ def test_a_repeated_login_counts_as_an_authentication(stored: dict[str, str], ag
         client.get(path)
         elsewhere(sessions, client, lambda session: seen.append(session.authenticated_at))
     assert seen == [clock() - timedelta(hours=1), clock()]
+
+
+def test_a_login_that_is_not_fresh_is_no_authentication(stored: dict[str, str]) -> None:
+    sessions = Sessions(**stored, key="sid", record_login=True)  # type: ignore[arg-type]  # a dict of text
+    client = make_app(sessions).test_client()
+    client.get("/login/7?stale")
+    seen: list[Any] = []
+
+    elsewhere(sessions, client, lambda session: seen.append(session.authenticated_at))
+
+    assert seen == [None]

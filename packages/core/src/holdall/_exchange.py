@@ -20,7 +20,7 @@ from holdall._group_checks import check_keys, checked_list
 from holdall._lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit_unchanged, commit_unused, finish
 from holdall._session import Session, state_of
 from holdall._sessions import Sessions
-from holdall._state import Intent, Phase, SessionState
+from holdall._state import Phase, SessionState
 from holdall._unawaited import refuse_unawaited
 from holdall.steps import Steps, run
 from holdall.stores._contract import ClientInfo
@@ -241,7 +241,7 @@ class Exchange:
                 # Nothing was handed out that could be mutated later.
                 self._phase = state.phase = Phase.ENDED
             return True
-        if state.intent is not Intent.KEEP or state.modified:
+        if not state.is_unchanged:
             return False
         if last:
             self.close()

@@ -99,14 +99,8 @@ class FetchResultOfSeveral(FetchResult):
     several = True
 
     def __init__(self, fetched: FetchResult, ended: StoredSession | None, outdated: Sequence[str]) -> None:
-        super().__init__(
-            fetched.stored,
-            superseded=fetched.superseded,
-            renewed=fetched.renewed,
-            copies=fetched.copies,
-            old_key=fetched.old_key,
-            moved=fetched.moved,
-        )
+        for name in FetchResult.__slots__:
+            setattr(self, name, getattr(fetched, name))
         self.ended = ended
         self.outdated = outdated
 
@@ -316,6 +310,11 @@ class SessionState:
         if tracked is None:
             return not self.marked_unread
         return self.intent is Intent.KEEP and not tracked.is_touched
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing was changed or requested, even if values were handed out."""
+        return self.intent is Intent.KEEP and not self.modified
 
     @property
     def phase_after_headers(self) -> Phase:

@@ -58,7 +58,7 @@ def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = 
 def finish(state: SessionState, *, now: int) -> Steps[None]:
     """Save the changes made while the body was sent to an existing row, because no cookie can be sent any more."""
     is_over = state.phase in (Phase.HEADERS_PENDING, Phase.ENDED)
-    if state.tracked is not None and not is_over and not state.is_as_stored:
+    if state.tracked is not None and not is_over and not state.is_unchanged:
         end = End(state, now, place=Place.ROW)
         yield from ACTIONS[decide(situation_of(end), Place.ROW)](end)
 

@@ -143,7 +143,7 @@ async def respond(
         is_disconnect = isinstance(error, disconnects)
         if has_left or (is_disconnect and scope["type"] == "websocket"):
             # A client that disconnects is not a failure of the application.
-            await _end(exchange, started)
+            await _end(exchange, started, was_refused)
             if was_broken_off and (is_disconnect or isinstance(error, OSError)):
                 return
             raise
@@ -156,8 +156,7 @@ async def respond(
     except BaseException:
         # A cancelled request ends like one whose client has disconnected; otherwise a logout would be lost.
         try:
-            if not was_refused:
-                await _end(exchange, started)
+            await _end(exchange, started, was_refused)
         except Exception:
             # Any error, such as a lost write or a value that cannot be stored, must not hide the cancellation.
             _logger.exception("a session could not be ended after its request had been cancelled")
@@ -168,18 +167,18 @@ async def respond(
             if not exchange.body_sent_at_once(last=True):
                 await exchange.body_sent_async(last=True)
             is_over = True
-        elif not was_refused:
-            await _end(exchange, started)
+        else:
+            await _end(exchange, started, was_refused)
     finally:
         if not is_over:
             exchange.close()
 
 
-async def _end(exchange: Exchange, started: bool) -> None:
+async def _end(exchange: Exchange, started: bool, was_refused: bool) -> None:
     # Save the changes made since the headers were sent, including those made by background tasks.
     if started:
         await exchange.body_sent_async(last=True)
-    else:
+    elif not was_refused:
         await exchange.failed_async()
 
 
