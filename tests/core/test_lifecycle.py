@@ -1210,6 +1210,14 @@ def test_without_a_failure_an_abandoned_request_saves_changes_to_a_row(told: Tol
     put(found, next(abandon(session, told.settings(), now=NOON, status=403)), {"cart": 2}, put={"cart": 2})
 
 
+def test_a_session_that_a_refused_request_only_read_is_left_alone(told: Told) -> None:
+    session = use(told.settings(), stored(cart=1))
+    session.get("cart")
+
+    assert list(abandon(session, told.settings(), now=NOON, status=403)) == []
+    assert told == []
+
+
 def test_a_session_that_cannot_be_created_is_no_lost_write_if_nothing_was_changed(told: Told) -> None:
     session = use(told.settings())
     state_of(session).must_create = True
