@@ -84,7 +84,7 @@ def store_opener(
     taken: Iterable[str],
 ) -> tuple[Callable[[Kind, Settings], Any], Suffixed]:
     """
-    Check the options, and return a function that opens the store and the kind of cookie names that have suffixes.
+    Check the options. Return a function that opens the store, and which kind of cookie names may have suffixes.
 
     The function takes the kind of store that the adapter needs, sync or async, and the settings of the ``Sessions``.
 

@@ -21,8 +21,8 @@ def with_timeouts(
     """
     Return *options* of ``Sessions``, completed by the framework's *idle_timeout* and by an absolute timeout.
 
-    The latter is 30 days, or the idle timeout if that is longer, or without *refresh*, where use does not extend a
-    session. A preset (``timeouts=``) takes precedence over both.
+    The latter is 30 days, or the idle timeout if that is longer. Without *refresh*, it is always the idle timeout,
+    because use does not extend a session. A preset (``timeouts=``) takes precedence over both.
     """
     if "timeouts" in options:
         return {**options}

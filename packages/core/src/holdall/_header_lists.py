@@ -63,7 +63,7 @@ def with_session_headers(
 def for_caches(
     headers: Iterable[tuple[str, str]], added: ResponseHeaders, group: SessionGroup, *, route: str
 ) -> list[tuple[str, str]]:
-    """Return *headers* with Vary added, and such that shared caches do not store a response that sets a cookie."""
+    """Return *headers* with Vary added, changed so that shared caches do not store a response that sets a cookie."""
     result = list(headers)
     vary = merged_vary((value for name, value in result if name.lower() == "vary"), added.vary)
     if vary is not None:

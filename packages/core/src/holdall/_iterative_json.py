@@ -1,8 +1,9 @@
 """
 Write and read JSON in loops instead of recursion, with one limit on the nesting depth.
 
-The C ``json`` module is several times faster and does the usual work, but it recurses. How deep it gets depends on how
-much of the stack is already in use, so a session written near the top of the stack could be unreadable further down.
+The C ``json`` module is several times faster and handles the usual cases, but it recurses. How deep it can go depends
+on how much of the stack is already in use, so a session written near the top of the stack could be unreadable further
+down.
 These functions take over where it gives up or refuses a value. They also report the path of an invalid value.
 """
 

@@ -30,7 +30,7 @@ __all__ = [
 #: The purpose of a derived key, or a function that returns it when keys are derived.
 Salt = str | bytes | Callable[[], str | bytes]
 
-#: How to derive a key from a salt and a secret, by itsdangerous's names.
+#: The ways to derive a key from a salt and a secret, as itsdangerous names them.
 Derivation = Literal["hmac", "django-concat", "concat", "none"]
 
 # A secret that contains one of these is a placeholder, whatever else it contains. Compared without characters that are
@@ -92,8 +92,8 @@ _KEYBOARDS = (
 )
 _SHORTEST_PART = 4
 
-# The minimum amount of unpredictable text in a secret. A character counts 1, or 2 if its script has thousands of them;
-# a repetition counts 1, whatever its length. The shortest secret that a format accepts has 16 bytes; if these are
+# The minimum amount of unpredictable text in a secret. A character scores 1, or 2 if its script has thousands of them;
+# a repetition scores 1, whatever its length. The shortest secret that a format accepts has 16 bytes; if these are
 # random, they rarely score below 13.
 _LEAST_SCORE = 10
 _SEPARATORS = re.compile(r"[\s_.-]+")

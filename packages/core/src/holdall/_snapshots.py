@@ -34,7 +34,7 @@ def snapshot(value: Any) -> object:
 
 
 def _walked(value: Any) -> list[Any]:
-    """Return the parts of a *value* that contains other types than Python's plain ones."""
+    """Return the parts of a *value* that contains types other than Python's plain ones."""
     parts: list[Any] = []
     todo: list[Any] = [value]
     # Includes the object itself, because its id may be reused once it is gone.

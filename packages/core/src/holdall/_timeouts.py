@@ -11,7 +11,7 @@ __all__ = ["ABSOLUTE_TIMEOUT", "IDLE_TIMEOUT", "PRESETS", "Preset", "PresetName"
 #: The names of the presets for ``timeouts=`` (NIST SP 800-63B-4, section 2).
 PresetName = Literal["aal1", "aal2", "aal3"]
 
-# The defaults. An option that was left out is this very object, so it can be told from an equal value that was passed.
+# The defaults. An option that was left out is this very object, which distinguishes it from an equal value passed in.
 IDLE_TIMEOUT = timedelta(days=7)
 ABSOLUTE_TIMEOUT = timedelta(days=30)
 

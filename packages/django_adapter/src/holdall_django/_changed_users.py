@@ -1,9 +1,9 @@
 """
 End the sessions of users whose password has changed or who may no longer log in.
 
-Django ends such a session by its auth hash when Django next receives it. Other frameworks do not know the hash, so all
-of the user's sessions in a table are revoked after the transaction has been committed. In a request this happens when
-the response is created, because the request's own session may be kept.
+Django recognizes such a session by its auth hash, and ends it when it next arrives. Other frameworks do not know the
+hash, so all of the user's sessions in a table are revoked after the transaction has been committed. In a request this
+happens when the response is created, because the request's own session may be kept.
 """
 
 from collections.abc import Iterator

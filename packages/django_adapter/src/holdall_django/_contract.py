@@ -30,7 +30,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         return "django.contrib.sessions.SessionStore"
 
     def __bool__(self) -> bool:
-        # Always true before Django 6.1, as Django's own; since then, the value that Django computes.
+        # Always true before Django 6.1, like Django's own session; since then, the value that Django computes.
         return not (hasattr(SessionBase, "__bool__") and self.is_empty())
 
     @property

@@ -41,7 +41,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         if cls is SessionMiddleware and configuration().has_devices:
             from holdall_django._devices import with_devices
 
-            return object.__new__(with_devices(cls))  # type: ignore[arg-type]  # mypy takes no class to be hashable
+            return object.__new__(with_devices(cls))  # type: ignore[arg-type]  # mypy considers no class hashable
         return super().__new__(cls)
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:

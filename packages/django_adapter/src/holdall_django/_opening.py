@@ -19,7 +19,7 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
     group = configuration().async_group if is_async else configuration().sync_group
     outer = outer_exchange(request)
     theirs = None if outer is None else outer_session(outer, group)
-    # Compared with None, because an empty session is false.
+    # Compared with None, because an empty session is falsy.
     if theirs is not None:
         session: DjangoSession = AdoptedSession(theirs)
         exchange = exchange_of(cast("Exchange", outer), theirs)

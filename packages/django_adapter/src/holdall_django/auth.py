@@ -36,7 +36,7 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 class AuthenticationMiddleware(djangos.AuthenticationMiddleware):
     """
-    Give each request its user, as ``request.user`` and ``await request.auser()``, whichever framework logged in.
+    Give each request its user, as ``request.user`` and ``await request.auser()``, wherever the user logged in.
 
     The principal must be the user's primary key as Django writes it. A backend in ``AUTHENTICATION_BACKENDS`` must
     return the user for it, so an inactive user is anonymous here.
@@ -68,7 +68,7 @@ class AuthenticationMiddleware(djangos.AuthenticationMiddleware):
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        # Called directly, while Django's own middleware uses a thread.
+        # Called directly, whereas Django's own middleware uses a thread.
         self.process_request(request)
         with changed_users.noted() as noted:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))

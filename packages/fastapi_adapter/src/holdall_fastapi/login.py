@@ -38,7 +38,7 @@ RequirePrincipal = Annotated[str, Depends(_required)]
 
 class SessionCookie(SecurityBase):
     """
-    The session's cookie as a security scheme, shown by OpenAPI with its name.
+    The session's cookie as a security scheme, shown in OpenAPI under its name.
 
     It returns the principal, like ``RequirePrincipal``::
 

@@ -52,7 +52,7 @@ class FlaskSession(_Permanent, Session, SessionMixin):
     is_at_work = True
 
     def keep_for_test(self, context: object) -> None:
-        """Accept and discard a test's changes in its ``with client:`` after the request, as Flask's own sessions do."""
+        """Accept and discard changes in a test's ``with client:`` block after the request, as Flask's sessions do."""
         # Only changes by the test itself, not by the body or by a thread that the request has left behind.
         state_of(self).takes_forgotten_changes = lambda: not self.is_at_work and is_current(context)
 

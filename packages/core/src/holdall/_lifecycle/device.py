@@ -65,7 +65,7 @@ def binding_of(stored: StoredSession | None) -> Binding | None:
 
 
 def admits(binding: Binding, *, is_shown: bool, now: int, grace: int) -> bool:
-    """Return whether a request may use a bound session: it has the bound cookie, or is too early to have it."""
+    """Return whether a request may use a bound session: it has the bound cookie, or comes too early to have it."""
     return is_shown or now < binding.since + grace
 
 

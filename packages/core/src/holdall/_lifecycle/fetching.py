@@ -18,8 +18,8 @@ __all__ = ["fetch", "fetched_at_once"]
 # The maximum number of values of our cookie in a request, plus one for each old name or place, because each may cost
 # a read of the table and of each migration source. An honest browser has one, and perhaps others for a parent domain,
 # for another path or from before a change. With more than that the request has no session, so that an attacker who
-# fills the header cannot choose which ones count. A value under an old name counts only when it is read, so it hides
-# none under the current name.
+# fills the header cannot choose which ones count. A value under an old name counts only when it is read, so it cannot
+# crowd out one under the current name.
 _MOST_VALUES = 4
 
 _UNCHANGED = Changes({})

@@ -111,7 +111,8 @@ class NotFound(Redacted):
         reason: A word for the log: ``"unreadable"``, ``"malformed"``, ``"unknown"``, ``"renewed"``.
         superseded: Whether the session's ID was renewed a moment ago, and the browser sent the old one before it
             received the new one.
-        stored: The ended or renewed session, if the store knows more of it than the cookie. A new session succeeds it.
+        stored: The ended or renewed session, if the store knows more about it than the cookie contains. A new session
+            succeeds it.
     """
 
     __slots__ = ("reason", "stored", "superseded")
@@ -337,7 +338,7 @@ class Revocable(Protocol):
         ...
 
     def revoke_all(self, began_by: int) -> Answer:
-        """Remove all sessions that began by then, and return how many rows were removed."""
+        """Remove all sessions that began at *began_by* or earlier, and return how many rows were removed."""
         ...
 
     def follow(self, place: "StoredSession | RowRef") -> Answer:

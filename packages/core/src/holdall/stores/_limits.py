@@ -136,7 +136,7 @@ class LimitedStore:
 
     def _rows(self, principal: str, own: StoredSession | None) -> Steps[list[SessionRow]]:
         rows: list[SessionRow] = yield from asked(self._store.list(principal, keys=self._keys, current=own))
-        # Times are whole seconds. Rows of the same second must sort the same way in every request.
+        # Times are whole seconds. Rows from the same second must sort the same way in every request.
         return sorted(rows, key=lambda row: (row.created, row.handle))
 
 

@@ -42,7 +42,8 @@ MOVE = 1
 
 # The bytes reserved in the cookie for the ID of another row (``revocable``), and for options of one response.
 _SPARE = 200
-# The share of the room that a session may take to move back, so that one near the limit does not move back and forth.
+# The share of the available space that a session may fill when it moves back, so that one near the limit does not move
+# back and forth.
 _COMES_BACK = 7 / 8
 # How long a row that a session has left is kept, and then its tombstone, in seconds; the same as in
 # ``lifecycle.actions``.
@@ -194,7 +195,8 @@ class OverflowStore:
             row = yield from self.rows.put(None, _of_row(write), key=key)
         sealed = write if row is None else self._naming(write, row)
         if followed and self._cookies is not self.store:
-            # A concurrent move from the same generation would set a cookie whose row is gone. This takes precedence.
+            # A concurrent move from the same generation would set a cookie whose row is gone. The next generation
+            # takes precedence over it.
             stored = _next(stored)
         renewed: StoredSession | RenewalFailure = yield from asked(
             self.store.renew(stored, lambda last: sealed, key=key, until=until, followed=followed)

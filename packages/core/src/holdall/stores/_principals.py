@@ -89,7 +89,7 @@ def _found(table: Any, owners: Iterable[str]) -> Steps[list[RowInfo]]:
 
 def revoke_all(table: Any, began_by: Any) -> Steps[int]:
     """
-    Remove all rows that began by then, and return how many were removed.
+    Remove all rows whose sessions began at *began_by* or earlier, and return how many were removed.
 
     A renewal in progress finds its tombstone gone after inserting its row, and removes that again. If it still found
     the tombstone, its row existed before the tombstone was removed, and is removed by the next pass.

@@ -226,8 +226,8 @@ class RevocableCookieStore:
         """
         Return the session without a row if its cookie is too large, so that the caller refuses it.
 
-        A login that fails for this reason leaves no row, and a renewal keeps the row that it was about to replace. A
-        value that cannot be stored already raises its error here.
+        A login that fails for this reason leaves no row, and a renewal keeps the row that it was about to replace. The
+        error for a value that cannot be stored is also raised here.
         """
         sealed = self.store.put(stored, _marked(write, _NO_ROW), key=key)
         return sealed if len(key) + len(sealed.cookie) >= MAX_COOKIE_BYTES else None

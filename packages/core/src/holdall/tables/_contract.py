@@ -42,8 +42,8 @@ class Row(NamedTuple):
 
     Attributes:
         data: The session's data, serialized; sealed if the table is outside of the process.
-        version: Counts the writes from 1; 0 marks a row that is not a session: a tombstone, or another note of the
-            store.
+        version: Counts the writes from 1; 0 marks a row that is not a session: a tombstone, or another note left by
+            the store.
         expires: When the row expires, in UTC and whole seconds.
         created: When the session began, in UTC and whole seconds. A ``replace`` does not change it.
         principal: The session's user, up to ``MAX_PRINCIPAL_BYTES``. A ``replace`` does not change it.
@@ -174,7 +174,7 @@ class Table(Protocol):
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         """
-        Remove up to *limit* rows *created* then or before, including tombstones, and return how many were removed.
+        Remove up to *limit* rows *created* by then, including tombstones, and return how many were removed.
 
         Call it until it returns 0, when none is left.
         """

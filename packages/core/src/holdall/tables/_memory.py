@@ -223,7 +223,7 @@ class MemoryTable:
         owners = self._owners[hash(principal) & self._mask]
         with owners.lock:
             before, kept = None, self._kept_of(owners.of(principal))
-            # If two reads in a row give the same rows, these existed at the same time.
+            # If two reads in a row give the same rows, they all existed at the same time.
             while before is None or any(kept[digest] is not before[digest] for digest in kept):
                 before, kept = kept, self._kept_of(kept)
         rows = [(digest, row_of(each)) for digest, each in kept.items() if each is not None]
@@ -302,7 +302,7 @@ class MemoryTable:
 
     def _make_room(self, size: int, *, rows: int, more: int, spared: bytes) -> None:
         """
-        Remove expired rows, and if necessary evict others, until so many *rows* and bytes *more* fit.
+        Remove expired rows, and if necessary evict others, until *rows* extra rows and *more* extra bytes fit.
 
         *spared* is the row to make room for, which takes *size* bytes in total.
         """

@@ -39,7 +39,7 @@ class Part:
         due: The earliest of ``expiries``. May be read without the lock.
         evictable: How many rows may be evicted: the number of anonymous ones, and of those that belong to users.
         oldest: For each kind, the least recently used rows at the last scan, the oldest last, with the number of their
-            last use. A row whose number differs now was used since.
+            last use. A row whose number is different now has been used since.
     """
 
     __slots__ = ("due", "evictable", "expiries", "free", "lock", "oldest", "rows", "used", "uses")

@@ -25,7 +25,7 @@ __all__ = ["AsyncOwnPool", "GivenPool", "OwnPool", "Pool", "SyncOwnPool"]
 Connection = TypeVar("Connection", bound="psycopg.BaseConnection[Any]")
 Given = TypeVar("Given", bound="ConnectionPool[Any] | AsyncConnectionPool[Any]")
 
-# How long our own pool keeps an idle connection, and how long any connection.
+# How long our own pool keeps an idle connection, and how long it keeps any connection at all.
 _IDLE_SECONDS = 600
 _LIFETIME_SECONDS = 3600
 
@@ -56,8 +56,8 @@ class OwnPool(Pool):
     """
     A pool of connections that the table opens itself, up to a maximum at a time.
 
-    It has no threads or tasks, because a pool with threads does not survive a fork, and one of psycopg_pool's can delay
-    the end of an event loop.
+    It has no threads or tasks, because a pool with threads does not survive a fork, and a pool from psycopg_pool can
+    delay the end of an event loop.
     """
 
     def __init__(self, conninfo: str, timeout: timedelta) -> None:

@@ -39,7 +39,7 @@ TIMEOUT = timedelta(seconds=5)
 # The default size of the driver's blocking pool.
 _MOST_CONNECTIONS = 50
 
-# Valkey's schemes, by which the driver does not know them.
+# Valkey's schemes, which the driver does not know, and the equivalent schemes that it does know.
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 _FAILURES = (RedisError, RedisClusterException)

@@ -254,7 +254,7 @@ class Attempts:
         self.was_refused = False
 
     def again(self, exc: BaseException, database: str, *, is_commit: bool) -> float | None:
-        """Return how many seconds to wait before sending the statement again; ``None`` not to send it again."""
+        """Return how many seconds to wait before sending the statement again; ``None`` if it must not be sent again."""
         code = sqlstate_of(exc.orig, database) if isinstance(exc, DBAPIError) else None
         if code in CONFLICTS and self._conflicts < MOST_CONFLICTS:
             self._conflicts += 1
@@ -290,7 +290,8 @@ def _of_mysql_awaited(connect: float, answer: float) -> dict[str, Any]:
     return {"init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, int(answer))}"}
 
 
-#: The drivers' timeout options, from seconds to connect and for a response. An outer timeout limits async drivers.
+#: Functions that return a driver's timeout options, given how many seconds to wait to connect and for a response. An
+#: outer timeout limits async drivers.
 LIMITS: Mapping[str, Callable[[float, float], dict[str, Any]]] = {
     **dict.fromkeys(("pysqlite", "aiosqlite"), lambda connect, answer: {"timeout": answer}),
     **dict.fromkeys(("pymysql", "mysqldb", "mariadbconnector"), _of_mysql),

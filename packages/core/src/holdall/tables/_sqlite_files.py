@@ -109,7 +109,7 @@ def _failure(path: str, exc: sqlite3.Error) -> StoreError:
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:
     if pid != os.getpid():  # pragma: no cover  # runs in a forked process, where coverage is not measured
-        # A thread of the parent may have been at work in it, and closing it here could disturb the parent's locks.
+        # A thread of the parent may have been using it, and closing it here could disturb the parent's locks.
         _left_to_the_parent.append(connection)
         return
     connection.close()

@@ -21,7 +21,7 @@ __all__ = [
 
 # Rows become due for the sweep on a grid of one hour, so that moving an expiry seldom changes the index.
 _GRID_SECONDS = 3600
-# One of this many writes also sweeps, up to about four rows for each row that those writes can add.
+# One in this many writes also sweeps, up to about four rows for each row that those writes can add.
 _WRITES_PER_SWEEP = 64
 #: The maximum number of expired rows that such a sweep removes.
 SWEPT_AT_ONCE = 256

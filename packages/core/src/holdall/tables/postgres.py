@@ -55,7 +55,7 @@ class _Attempts:
         self._refusals = 0
 
     def again(self, exc: psycopg.Error, connection: Any, *, is_commit: bool) -> float | None:
-        """Return how many seconds to wait before sending the statement again; ``None`` not to send it again."""
+        """Return how many seconds to wait before sending the statement again; ``None`` if it must not be sent again."""
         if exc.sqlstate in CONFLICTS and self._conflicts < MOST_CONFLICTS:
             self._conflicts += 1
             return conflict_pause(self._conflicts)

@@ -49,7 +49,7 @@ _LISTED_FIELDS = ("p", "c", "e", "f", "s", "v")
 _DAY = f"local function day(seen) return math.floor((tonumber(seen or '') or 0) / {_DAY_SECONDS}) end"
 
 # Each uses only one key, so that clusters accept it too. ARGV[1] is the time by our clock, ARGV[2] how long the server
-# should keep the key. A use on another day than the last one returns the row's principal in a list.
+# should keep the key. A use on a different day than the last one returns the row's principal in a list.
 _SCRIPTS = {
     "insert": """
 local expires = redis.call('HGET', KEYS[1], 'e')
@@ -156,7 +156,7 @@ class DoAll(NamedTuple):
 
 
 class Keys:
-    """List the server's keys that match a pattern, some each time that this step is run."""
+    """List the server's keys that match a pattern, a few each time that this step is run."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
