@@ -231,7 +231,7 @@ def _datetime(value: datetime) -> str:
 
 
 def _is_same_moment(stored: datetime, value: datetime) -> bool:
-    # Python never considers two times equal in an hour that a zone repeats or skips, but their zones differ.
+    # Python never considers times in different zones equal if either falls in an hour that its zone repeats or skips.
     offset = value.utcoffset()
     is_same_wall_clock = stored.replace(tzinfo=None) == value.replace(tzinfo=None)
     return offset is not None and offset == stored.utcoffset() and is_same_wall_clock

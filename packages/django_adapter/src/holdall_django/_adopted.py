@@ -24,7 +24,7 @@ class AdoptedSession(DjangoSession):
     def __new__(cls, outer: Session | str | None = None, *, session_key: str | None = None) -> Any:
         if isinstance(outer, Session):
             return super().__new__(cls)
-        # A call of request.session.__class__(session_key), which opens another session.
+        # A call to request.session.__class__(session_key), which opens another session.
         return DjangoSession(outer, session_key=session_key)
 
     def __init__(self, outer: Session) -> None:

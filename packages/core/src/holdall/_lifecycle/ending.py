@@ -21,7 +21,7 @@ def commit_unused(state: SessionState, *, streams: bool = False) -> ResponseHead
 
 def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None:
     """Commit an unchanged session unless its expiry is due; in that case do nothing and return ``None``."""
-    # The last rule of the table, for requests to which no other applies, without a call of the store.
+    # The last rule of the table, for requests to which no other applies, without calling the store.
     stored, lifetime = state.fetched.stored, state.lifetime_before
     if stored is None or lifetime is None or stored.rewrite or state.must_create:
         return None

@@ -85,7 +85,7 @@ class Situation(NamedTuple):
 
     @property
     def logs_in(self) -> bool:
-        """Whether this request logged a user in, or another user."""
+        """Whether this request logged a user in, or switched to another user."""
         return self.owner in (Owner.LOGIN, Owner.SWITCH)
 
 

@@ -98,7 +98,7 @@ class Find(Step):
 
 
 class Clear(Step):
-    """Remove rows that began by a time, a limited number each time that this step is run."""
+    """Remove rows that began at or before a given time, a limited number each time this step is run."""
 
     __slots__ = ("began_by",)
 
