@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import Enum, IntEnum, IntFlag, StrEnum
+from enum import Enum, IntFlag
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -35,7 +35,7 @@ from holdall import MemoryTable, Sessions, TableStore
 from holdall.formats._exact import EXACT_KEY
 from holdall.msgspec_json import FastTaggedJSON
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
-from holdall.testing._values import alike, name, nested
+from holdall.testing._values import Colour, Shade, Size, alike, name, nested
 from holdall_fastapi import SessionMiddleware
 from holdall_flask import Holdall
 
@@ -45,18 +45,6 @@ SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 Act = Callable[[Any], None]
 #: Makes two requests of one visitor.
 Site = Callable[[Act, Act], None]
-
-
-class Colour(StrEnum):
-    RED = "red"
-
-
-class Shade(str, Enum):  # noqa: UP042  # as applications have it
-    DARK = "dark"
-
-
-class Size(IntEnum):
-    LARGE = 3
 
 
 class Rights(IntFlag):
