@@ -34,6 +34,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def left_open() -> Callable[[], set[Any]]:
     """Return what is open now and was not when the test began."""
+    # Otherwise each call would look through everything that earlier tests have left.
+    gc.collect()
+    gc.freeze()
     before = _open()
     return lambda: _open() - before
 
