@@ -52,7 +52,8 @@ OTHERS = [each for each in dict.fromkeys((*PROMISED[1:], RUNNING)) if each not i
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # Neighbouring tests stay together because they share servers, until a worker runs out of tests.
 PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "worksteal"]
-# Random input is drawn at full size once; the other runs should only find what depends on the Python or on a version.
+# Random input is drawn most often by coverage; other runs should only find what depends on the Python or on a version.
+MORE = {"HOLDALL_EXAMPLES": "100"}
 FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}
 # These do not depend on the Python: all orders of requests, many clients with real servers, the pages, the demo, and
 # the mutants of the suites.
@@ -79,7 +80,7 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Run the same tests on the newest Python, and require that they cover every branch: 8 minutes."""
     install(session, "tests", "ecosystem")
-    session.run("coverage", "run", "-m", "pytest", *(session.posargs or PARALLEL))
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or PARALLEL), env=MORE)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -19,7 +19,7 @@ def sized(quick: int, full: int) -> int:
 
 
 #: The number of sessions that Hypothesis generates for each property of a format; the environment can change it.
-EXAMPLES = int(os.environ.get("HOLDALL_EXAMPLES", sized(100, 2000)))
+EXAMPLES = int(os.environ.get("HOLDALL_EXAMPLES", sized(40, 2000)))
 
 #: The number of tokens and terms that are mutated for each format.
 FUZZED = int(os.environ.get("HOLDALL_FUZZED", sized(2000, 50_000)))

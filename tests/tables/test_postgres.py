@@ -92,21 +92,32 @@ class TestAsyncPostgresTable(TableConformance):
         runner.run(table.aclose())
 
 
+# Each order has its own IDs, so all of them may use the same table.
+@pytest.fixture(scope="module")
+def shared_url(postgres: PostgresServer) -> str:
+    return postgres.new_url()
+
+
+@pytest.fixture(scope="module")
+def pool(shared_url: str) -> Iterator[Any]:
+    with ConnectionPool(shared_url, min_size=1, kwargs={"autocommit": True}) as pool:
+        yield pool
+
+
 class TestInterleavings(InterleavingConformance):
     triples = FULL
 
     @pytest.fixture
-    def make_table(self, url: str) -> Iterator[Callable[[FakeClock], AsyncTable]]:
-        with ConnectionPool(url, kwargs={"autocommit": True}) as pool:
-            yield lambda clock: as_async(PostgresTable(pool, clock=clock))
+    def make_table(self, pool: Any) -> Callable[[FakeClock], AsyncTable]:
+        return lambda clock: as_async(PostgresTable(pool, clock=clock))
 
 
 class TestAsyncInterleavings(InterleavingConformance):
     triples = FULL
 
     @pytest.fixture
-    def make_table(self, url: str, runner: asyncio.Runner) -> Iterator[Callable[[FakeClock], AsyncTable]]:
-        pool = AsyncConnectionPool(url, kwargs={"autocommit": True}, open=False)
+    def make_table(self, shared_url: str, runner: asyncio.Runner) -> Iterator[Callable[[FakeClock], AsyncTable]]:
+        pool = AsyncConnectionPool(shared_url, min_size=1, kwargs={"autocommit": True}, open=False)
         runner.run(pool.open())
         yield lambda clock: AsyncPostgresTable(pool, clock=clock)
         runner.run(pool.close())
