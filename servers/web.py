@@ -8,9 +8,11 @@ from multiprocessing.process import BaseProcess
 from socket import create_server, socket
 from ssl import SSLContext
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from holdall.testing import Client, Request, Response
+# An application's process needs no client, nor pytest, which takes longer to import than most of the application.
+if TYPE_CHECKING:
+    from holdall.testing import Client, Request
 
 #: The timeout for waits that should always succeed.
 SECONDS = 120
@@ -90,7 +92,7 @@ def serve(apps: dict[str, tuple[Any, Server, socket]]) -> None:
     starter.join()
 
 
-def http_client(port: int, tls: SSLContext | None = None, *, source: str = "") -> Client:
+def http_client(port: int, tls: SSLContext | None = None, *, source: str = "") -> "Client":
     """
     Return a client of the application on *port* of this machine, which opens a connection for each request.
 
@@ -98,13 +100,14 @@ def http_client(port: int, tls: SSLContext | None = None, *, source: str = "") -
         tls: The trusted certificates, if the application is reached over HTTPS.
         source: The local address to connect from, if it matters.
     """
+    from holdall.testing import Response
 
     def connect() -> HTTPConnection:
         if tls is None:
             return HTTPConnection("127.0.0.1", port, timeout=SECONDS, source_address=(source, 0))
         return HTTPSConnection("localhost", port, timeout=SECONDS, source_address=(source, 0), context=tls)
 
-    def send(request: Request) -> Response:
+    def send(request: "Request") -> Response:
         connection = connect()
         try:
             says_host = any(name.lower() == "host" for name, _ in request.headers)

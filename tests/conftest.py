@@ -1,7 +1,9 @@
 """Fixtures that the tests share: a clock that stands still, and visitors who need no framework."""
 
 import gc
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +19,11 @@ from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, runnin
 from sizes import FULL, load_profile
 
 load_profile()
+
+# The tests start hundreds of programs, which would otherwise compile our packages again each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Each worker of pytest-xdist imports all tests.
+sys.dont_write_bytecode = False
 
 
 def pytest_configure() -> None:
