@@ -6,8 +6,6 @@ A test that could go on indefinitely gives both numbers itself: ``sized(30, 500)
 
 import os
 
-from hypothesis import settings
-
 __all__ = ["EXAMPLES", "FULL", "FUZZED", "load_profile", "sized"]
 
 FULL = bool(os.environ.get("HOLDALL_FULL"))
@@ -27,5 +25,7 @@ FUZZED = int(os.environ.get("HOLDALL_FUZZED", sized(2000, 50_000)))
 
 def load_profile() -> None:
     """Make this the default number for Hypothesis, and let it wait for a busy machine."""
+    from hypothesis import settings
+
     settings.register_profile("holdall", deadline=None, max_examples=max(1, EXAMPLES // 4))
     settings.load_profile("holdall")

@@ -7,17 +7,17 @@ threads increments one counter; ``HOLDALL_FULL`` makes the other tests run for l
 
 import multiprocessing
 import os
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from holdall import Event, Sessions
+from holdall import Sessions
+from races.projects import in_projects
+from races.writers import count, keys, open_sessions, write_keys, write_until_logged_out
 from sizes import sized
+from tables.django_databases import of_postgres, of_sqlite
 
 # Two processes are enough.
 PROCESSES = sized(2, 4)
@@ -26,35 +26,43 @@ REQUESTS = sized(40, 500)
 LOGOUTS = sized(20, 2000)
 COUNTS = int(os.environ.get("HOLDALL_RACES_COUNTS", "10"))
 
-T = TypeVar("T")
 Record = Callable[[str, object], None]
 
-_MOST_WRITES = 1000
-# A slow writer's pause. Without it, threads that share memory rarely interleave, because each finishes in its own turn.
-_PAUSE_SECONDS = 0.001
 _MEMORY = "memory://"
 
 _SPAWN = multiprocessing.get_context("spawn")
 
+ENGINES = ["memory", "sqlite", "valkey", "postgres", "mariadb", "django_on_sqlite", "django_on_postgres"]
 
-@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres", "mariadb", "django_on_sqlite", "django_on_postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+
+@pytest.fixture(scope="module", params=ENGINES)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return an engine's URL, as an application names it."""
-    if request.param == "memory":
-        return f"{_MEMORY}{tmp_path}"
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'sessions.db'}"
-    if request.param.startswith("django"):
-        named: str = request.getfixturevalue(request.param)
-        return named
-    server = request.getfixturevalue(request.param)
-    found: str = server.url if request.param == "valkey" else server.new_url()
-    return found
+    folder = tmp_path_factory.mktemp("races")
+    match request.param:
+        case "memory":
+            yield f"{_MEMORY}races"
+        case "sqlite":
+            yield f"sqlite:///{folder / 'sessions.db'}"
+        case "django_on_sqlite":
+            with in_projects(of_sqlite(folder / "db.sqlite3"), folder) as url:
+                yield url
+        case "django_on_postgres":
+            with in_projects(of_postgres(request.getfixturevalue("postgres").new_url()), folder) as url:
+                yield url
+        case name:
+            server = request.getfixturevalue(name)
+            yield server.url if name == "valkey" else server.new_url()
 
 
-def open_sessions(url: str, events: list[Event] | None = None) -> Sessions:
-    on_event = None if events is None else events.append
-    return Sessions("table", table=url, key="sid", principal_key="user_id", on_event=on_event)
+@pytest.fixture(scope="module")
+def pool(url: str) -> Iterator[Executor]:
+    """Return processes that import the engine's driver once, for all tests of the engine."""
+    # Only this process can see a table in memory, so as many threads use it.
+    with (
+        ThreadPoolExecutor(PROCESSES) if url.startswith(_MEMORY) else ProcessPoolExecutor(PROCESSES, mp_context=_SPAWN)
+    ) as pool:
+        yield pool
 
 
 def new_session(sessions: Sessions) -> str:
@@ -65,100 +73,42 @@ def new_session(sessions: Sessions) -> str:
     return cookie
 
 
-def test_none_of_thousands_of_writes_by_several_processes_is_lost(url: str, record_property: Record) -> None:
-    cookie = new_session(open_sessions(url))
+def test_none_of_thousands_of_writes_by_several_processes_is_lost(
+    url: str, pool: Executor, record_property: Record
+) -> None:
+    with open_sessions(url) as sessions:
+        cookie = new_session(sessions)
 
-    in_processes(url, partial(_write_keys, url, cookie))
+        list(pool.map(partial(write_keys, url, cookie, THREADS, REQUESTS), range(PROCESSES)))
 
-    data = dict(open_sessions(url).resume(cookie))
-    written = {key for process in range(PROCESSES) for thread in range(THREADS) for key in _keys(process, thread)}
+        data = dict(sessions.resume(cookie))
+    written = {
+        key for process in range(PROCESSES) for thread in range(THREADS) for key in keys(process, thread, REQUESTS)
+    }
     assert len(written) == PROCESSES * THREADS * REQUESTS
     assert written - data.keys() == set()
     assert data["began"] is True
     record_property("writes, none of them lost", len(written))
 
 
-def _keys(process: int, thread: int) -> list[str]:
-    return [f"{process}.{thread}.{number}" for number in range(REQUESTS)]
+def test_a_session_logged_out_among_slow_writers_does_not_come_back(
+    url: str, pool: Executor, record_property: Record
+) -> None:
+    with open_sessions(url) as sessions:
+        cookies = [new_session(sessions) for _ in range(LOGOUTS)]
 
+        lost = list(pool.map(partial(write_until_logged_out, url, cookies, THREADS), range(PROCESSES)))
 
-def _write_keys(url: str, cookie: str, process: int) -> None:
-    sessions = open_sessions(url)
-
-    def write(thread: int) -> None:
-        for key in _keys(process, thread):
-            session = sessions.resume(cookie)
-            session[key] = True
-            sessions.commit(session)
-
-    in_threads(write)
-
-
-def test_a_session_logged_out_among_slow_writers_does_not_come_back(url: str, record_property: Record) -> None:
-    sessions = open_sessions(url)
-    cookies = [new_session(sessions) for _ in range(LOGOUTS)]
-
-    lost = in_processes(url, partial(_write_until_logged_out, url, cookies))
-
-    assert [dict(sessions.resume(cookie)) for cookie in cookies] == [{}] * LOGOUTS
+        assert [dict(sessions.resume(cookie)) for cookie in cookies] == [{}] * LOGOUTS
     # They did interleave.
     assert sum(lost) > 0
     record_property(f"logouts among slow writers, with {sum(lost)} writes too late and no session back", LOGOUTS)
 
 
-def _write_until_logged_out(url: str, cookies: list[str], process: int) -> int:
-    """Write to one session after another until it has ended; one thread ends them all. Return the lost writes."""
-    events: list[Event] = []
-    sessions = open_sessions(url, events)
-
-    def use(thread: int) -> None:
-        for cookie in cookies:
-            # A session that came back would make them write forever.
-            for _ in range(_MOST_WRITES):
-                session = sessions.resume(cookie)
-                if not session:
-                    break
-                if (process, thread) == (0, 0) and session.get("writes", 0) >= 4:
-                    session.logout()
-                else:
-                    session["writes"] = session.get("writes", 0) + 1
-                    time.sleep(_PAUSE_SECONDS)
-                sessions.commit(session)
-
-    in_threads(use)
-    return sum(event.name == "lost_write" for event in events)
-
-
-def test_each_atomic_update_of_several_processes_counts_once(url: str) -> None:
+def test_each_atomic_update_of_several_processes_counts_once(url: str, pool: Executor) -> None:
     with open_sessions(url) as sessions:
         cookie = new_session(sessions)
 
-        in_processes(url, partial(_count, url, cookie))
+        list(pool.map(partial(count, url, cookie, THREADS, COUNTS), range(PROCESSES)))
 
         assert sessions.resume(cookie)["count"] == PROCESSES * THREADS * COUNTS
-
-
-def _count(url: str, cookie: str, process: int) -> None:
-    def count(thread: int) -> None:
-        for _ in range(COUNTS):
-            session = sessions.resume(cookie)
-            session.atomic_update("count", lambda count: count + 1, default=0)
-            sessions.commit(session)
-
-    with open_sessions(url) as sessions:
-        in_threads(count)
-
-
-def in_processes(url: str, work: Callable[[int], T]) -> list[T]:
-    """Run *work* in each of several processes concurrently, and return the results."""
-    # Only this process can see a table in memory, so as many threads use it.
-    with (
-        ThreadPoolExecutor(PROCESSES) if url.startswith(_MEMORY) else ProcessPoolExecutor(PROCESSES, mp_context=_SPAWN)
-    ) as pool:
-        return list(pool.map(work, range(PROCESSES)))
-
-
-def in_threads(work: Callable[[int], None]) -> None:
-    """Run *work* in each of several threads concurrently."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(work, range(THREADS)))
