@@ -72,10 +72,11 @@ def _visit(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
         for forged in (_altered(visitor.cookie), "nonsense"):
             report.page("send a forged cookie", visitor.bringing(forged).opens(framework), Page(framework))
 
+    # Early, because a thief is let in for a moment after the binding.
+    bound = _bind_to_devices(visitor, report) if visitor.by_https else {}
     _let_requests_overlap(visitor, report, in_table=in_table)
     _look_at_devices(visitor, report, in_table=in_table)
-    if visitor.by_https:
-        _look_at_bindings(visitor, report)
+    _look_at_bindings(bound, report)
 
     last = visitor.cookie
     report.page("log out", visitor.submits(django, "/logout"), Page(django))
@@ -85,6 +86,21 @@ def _visit(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
         report.page("come back", visitor.opens(framework), Page(framework))
         if in_table:
             report.page("send a copy of the cookie", visitor.bringing(last).opens(framework), Page(framework))
+
+
+def _bind_to_devices(visitor: Visitor, report: "Report") -> dict[str, Visitor]:
+    """Return other visitors, by framework, whose sessions are bound to their devices."""
+    others = {framework: visitor.bringing("") for framework in FRAMEWORKS}
+    for framework, other in others.items():
+        other.submits(framework, "/login", name="Eve")
+        badge = other.reads(framework, "bound")
+        report.line("not be bound to a device yet", framework, f"the badge: {badge or 'none'}", good=not badge)
+        thief = other.reads(framework, "thief", "/replay")
+        report.line("replay cookies", framework, thief, good=thief.startswith("Let in as Eve: the session is not"))
+        status = other.registers(framework)
+        badge = other.reads(framework, "bound")
+        report.line("register a device's key", framework, f"{status}, {badge}", good=badge == "bound to this device")
+    return others
 
 
 def _let_requests_overlap(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
@@ -126,18 +142,8 @@ def _look_at_devices(visitor: Visitor, report: "Report", *, in_table: bool) -> N
         report.line("stay logged in here", framework, str(devices), good=not devices.others and devices.current != "")
 
 
-def _look_at_bindings(visitor: Visitor, report: "Report") -> None:
-    """Bind the sessions of other visitors to their devices, and let the demo replay their cookies without the key."""
-    others = {framework: visitor.bringing("") for framework in FRAMEWORKS}
-    for framework, other in others.items():
-        other.submits(framework, "/login", name="Eve")
-        badge = other.reads(framework, "bound")
-        report.line("not be bound to a device yet", framework, f"the badge: {badge or 'none'}", good=not badge)
-        thief = other.reads(framework, "thief", "/replay")
-        report.line("replay cookies", framework, thief, good=thief.startswith("Let in as Eve: the session is not"))
-        status = other.registers(framework)
-        badge = other.reads(framework, "bound")
-        report.line("register a device's key", framework, f"{status}, {badge}", good=badge == "bound to this device")
+def _look_at_bindings(others: Mapping[str, Visitor], report: "Report") -> None:
+    """Let the demo replay the cookies of *others* without the keys of their devices."""
     until = time.monotonic() + _SECONDS_UNTIL_REFUSED
     for framework, other in others.items():
         thief = other.reads(framework, "thief", "/replay")

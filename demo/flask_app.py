@@ -11,9 +11,9 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from demo import page, shop, thief
-from demo.peer import PEER_PATH, peer_app
+from demo.peer import peer_app
 from demo.race import RACES
-from demo.settings import behind_proxy, keeps_rows, session_key, session_options
+from demo.settings import PEER_PATH, behind_proxy, keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_flask import FlaskSession, Holdall
 from holdall_flask.login import LoginManager

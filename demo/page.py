@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from demo import settings, shop
-from demo.peer import peer_name
 from demo.race import Outcome
 from holdall import Event, Session, SessionInfo
 
@@ -51,7 +50,7 @@ def home(
         scheme=scheme,
         thief=thief,
         race=race,
-        peer=peer_name(),
+        peer=settings.peer_name(),
         session=session,
         goods=shop.GOODS,
         cart_limit=shop.CART_LIMIT,

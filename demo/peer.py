@@ -5,22 +5,14 @@ from flask import Flask, redirect, request
 from werkzeug import Response
 
 from demo import shop
-from demo.settings import behind_proxy, keeps_rows, secret, session_key
+from demo.settings import PEER_PATH, behind_proxy, keeps_rows, secret, session_key
 
-__all__ = ["PEER_PATH", "peer_app", "peer_name"]
-
-#: The path under which the Flask shop serves the peer's application.
-PEER_PATH = "/peer"
+__all__ = ["peer_app"]
 
 _SEEN = """
 <p itemprop="user">{{ user }}</p>
 {% for note in notes %}<p itemprop="note">{{ note }}</p>{% endfor %}
 """
-
-
-def peer_name() -> str:
-    """Return the name of the library that keeps the peer's sessions."""
-    return "Flask-Session" if keeps_rows() else "Flask's own session"
 
 
 def peer_app() -> Flask:

@@ -5,15 +5,18 @@ This visitor has a separate session, so that the session in your browser is not 
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ssl import create_default_context
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from demo.peer import PEER_PATH
-from demo.settings import FRAMEWORKS, behind_proxy, certificate, urls
+from demo.settings import FRAMEWORKS, PEER_PATH, behind_proxy, certificate, urls
 from demo.visitor import Visitor
 
 __all__ = ["RACES", "Outcome"]
+
+T = TypeVar("T")
 
 _SECONDS = 10
 _SECONDS_UNTIL_SLOW_REQUESTS_HAVE_BEGUN = 0.1
@@ -29,9 +32,8 @@ class Outcome(NamedTuple):
 
 def _writes(framework: str) -> Outcome:
     """Send a slow request through each framework at once, all writing to one session, and count the writes kept."""
-    ours = _kept(FRAMEWORKS, "")
     # The peer runs in Flask only, and distinguishes the requests by their names.
-    theirs = _kept(FRAMEWORKS[:1] * len(FRAMEWORKS), PEER_PATH)
+    ours, theirs = _both(partial(_kept, FRAMEWORKS, ""), partial(_kept, FRAMEWORKS[:1] * len(FRAMEWORKS), PEER_PATH))
     return Outcome(f"{ours} of {len(FRAMEWORKS)} writes kept", f"{theirs} of {len(FRAMEWORKS)} writes kept")
 
 
@@ -46,8 +48,7 @@ def _kept(through: tuple[str, ...], path: str) -> int:
 
 def _logout(framework: str) -> Outcome:
     """Log out while an earlier, slow request has yet to write and respond."""
-    ours = _user_afterwards(framework, "")
-    theirs = _user_afterwards(FRAMEWORKS[0], PEER_PATH)
+    ours, theirs = _both(partial(_user_afterwards, framework, ""), partial(_user_afterwards, FRAMEWORKS[0], PEER_PATH))
     return Outcome(_said(ours), _said(theirs))
 
 
@@ -59,6 +60,13 @@ def _user_afterwards(framework: str, path: str) -> str:
         time.sleep(_SECONDS_UNTIL_SLOW_REQUESTS_HAVE_BEGUN)
         visitor.submits(framework, f"{path}/logout")
     return visitor.reads(framework, "user", f"{path}/seen")
+
+
+def _both(ours: Callable[[], T], theirs: Callable[[], T]) -> tuple[T, T]:
+    """Try both at the same time, because their requests are slow on purpose."""
+    with ThreadPoolExecutor() as pool:
+        tried = pool.submit(theirs)
+        return ours(), tried.result()
 
 
 def _said(user: str) -> str:

@@ -23,9 +23,6 @@ from socket import create_server, socket
 from threading import Thread
 from typing import Any, NoReturn
 
-import uvicorn
-import waitress  # type: ignore[import-untyped]  # it has no types
-
 from demo.settings import FRAMEWORKS, Host, behind_proxy
 from servers.proxy import tls_proxy
 
@@ -183,6 +180,8 @@ def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready
 
 
 def _waitress(app: Any, listener: socket) -> None:
+    import waitress  # type: ignore[import-untyped]  # it has no types
+
     # On a busy machine it logs each request that waits for a thread, which does not matter in a demo.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     # The application trusts the proxy's headers only if there is one; otherwise visitors could send them.
@@ -190,6 +189,8 @@ def _waitress(app: Any, listener: socket) -> None:
 
 
 def _uvicorn(app: Any, listener: socket) -> None:
+    import uvicorn
+
     config = uvicorn.Config(app, log_level="warning", proxy_headers=behind_proxy(), forwarded_allow_ips="127.0.0.1")
     uvicorn.Server(config).run(sockets=[listener])
 

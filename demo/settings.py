@@ -9,6 +9,7 @@ from holdall.device_bound import DeviceBound
 
 __all__ = [
     "FRAMEWORKS",
+    "PEER_PATH",
     "STORES",
     "Host",
     "behind_proxy",
@@ -16,6 +17,7 @@ __all__ = [
     "hosts",
     "keeps_rows",
     "key_at",
+    "peer_name",
     "secret",
     "session_key",
     "session_options",
@@ -24,6 +26,9 @@ __all__ = [
 ]
 
 FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
+
+#: The path under which the Flask shop serves the peer's application.
+PEER_PATH = "/peer"
 
 # Browsers identify a binding by its origin, including the port: pages on the other two ports do not wait for a new
 # bound cookie, so it lives longer here than it would in a shop with one origin. The grace is short, for the demo's
@@ -111,6 +116,11 @@ def keeps_rows() -> bool:
 def store_name() -> str:
     """Return the value of ``--store``."""
     return os.environ["DEMO_STORE_NAME"]
+
+
+def peer_name() -> str:
+    """Return the name of the library that keeps the peer's sessions."""
+    return "Flask-Session" if keeps_rows() else "Flask's own session"
 
 
 def urls() -> dict[str, str]:

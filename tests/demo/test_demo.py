@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from socket import create_connection, create_server
 from urllib.parse import urlsplit
@@ -18,9 +20,10 @@ from demo.__main__ import main
 from demo.check import check
 from demo.databases import SERVED, address
 from demo.servers import ServerError, running
-from demo.settings import FRAMEWORKS, STORES, hosts
+from demo.settings import FRAMEWORKS, STORES, Host, hosts
+from demo.visitor import Page, Visitor
 from holdall import Sessions
-from servers.processes import NoProgramError
+from servers.processes import NoProgramError, free_port
 from servers.redis import RedisServer
 from servers.tls import make_certificate
 from sizes import FULL
@@ -28,10 +31,12 @@ from sizes import FULL
 ROOT = Path(__file__).parents[2]
 SECONDS = 120
 
-# One that the demo starts itself and one that it does not; `nox -s demo_check` tests all.
-TRIED = STORES if FULL else ("cookie", "postgres")
-
-stores = pytest.mark.parametrize("store", TRIED)
+# Each check takes seconds. At a small size it tries cookies over HTTP and a table over HTTPS; the tables that need a
+# server only keep a visitor's login, further below. `nox -s demo_check` checks all.
+CHECKED = STORES if FULL else ("cookie",)
+CHECKED_OVER_HTTPS = ("cookie", "sqlite") if FULL else ("sqlite",)
+# One that the demo starts itself and one that it does not.
+STARTED = STORES if FULL else ("cookie", "postgres")
 
 
 def command(*options: str) -> list[str]:
@@ -69,6 +74,14 @@ def addresses(process: "subprocess.Popen[str]") -> list[tuple[str, int]]:
     return found
 
 
+def share_a_session(where: list[tuple[str, int]]) -> None:
+    """Let a visitor log in through one framework, and be known to all."""
+    urls = {framework: "http://{}:{}".format(*each) for framework, each in zip(FRAMEWORKS, where, strict=True)}
+    visitor = Visitor(urls, None, until=time.monotonic() + SECONDS, jar={})
+    visitor.submits("FastAPI", "/login", name="Ada")
+    assert [visitor.opens(framework) for framework in FRAMEWORKS] == [Page(each, "Ada") for each in FRAMEWORKS]
+
+
 def is_open(address: tuple[str, int]) -> bool:
     try:
         create_connection(address, timeout=1).close()
@@ -83,7 +96,7 @@ def complaints(done: "subprocess.CompletedProcess[str]") -> list[str]:
     return [line for line in done.stderr.splitlines() if not any(each in line for each in meant)]
 
 
-@stores
+@pytest.mark.parametrize("store", CHECKED)
 def test_the_check_passes_with_each_store(store: str) -> None:
     done = subprocess.run(
         command("--check", "--store", store), cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
@@ -97,7 +110,7 @@ def test_the_check_passes_with_each_store(store: str) -> None:
         assert f"ok      log out during a request      {framework:8} Still logged out." in done.stdout
 
 
-@pytest.mark.parametrize("store", ["cookie", "sqlite"] if FULL else ["sqlite"])
+@pytest.mark.parametrize("store", CHECKED_OVER_HTTPS)
 def test_the_check_passes_over_https(store: str) -> None:
     done = subprocess.run(
         command("--check", "--https", "--store", store),
@@ -119,17 +132,9 @@ def test_the_check_passes_over_https(store: str) -> None:
 
 def test_a_running_server_is_used(valkey: RedisServer) -> None:
     valkey.client.flushdb()
-    done = subprocess.run(
-        command("--check", "--store", "redis", "--url", valkey.url),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    with started("--store", "redis", "--url", valkey.url) as process:
+        share_a_session(addresses(process))
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    # The check has logged in, and logged out everywhere except once.
     assert valkey.client.keys("holdall:principal:*\x1fAda")
 
 
@@ -152,9 +157,9 @@ def test_a_server_that_cannot_be_started_is_reported(
 
 
 def test_the_check_fails_if_the_secrets_differ(capsys: pytest.CaptureFixture[str]) -> None:
-    # Each process belongs to a different run, so each has its own secret.
-    unlike = [hosts("cookie", "")[number] for number in range(len(FRAMEWORKS))]
-    with running(unlike) as servers:
+    # The processes belong to different runs, so each has its own secret.
+    alike, other = (hosts("cookie", "")[0].environment for _ in range(2))
+    with running([Host(FRAMEWORKS[:-1], alike), Host(FRAMEWORKS[-1:], other)]) as servers:
         good = check(servers.urls, in_table=False)
 
     assert not good
@@ -162,7 +167,8 @@ def test_the_check_fails_if_the_secrets_differ(capsys: pytest.CaptureFixture[str
 
 
 def test_the_check_fails_if_a_copied_cookie_outlives_its_session(capsys: pytest.CaptureFixture[str]) -> None:
-    with running(hosts("cookie", "")) as servers:
+    # One process serves cookies as well as three do.
+    with running([Host(FRAMEWORKS, hosts("cookie", "")[0].environment)]) as servers:
         good = check(servers.urls, in_table=True)
 
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
@@ -173,8 +179,7 @@ def test_the_check_fails_if_a_copied_cookie_outlives_its_session(capsys: pytest.
 
 
 def test_the_check_fails_if_no_server_responds(capsys: pytest.CaptureFixture[str]) -> None:
-    with running(hosts("memory", "")) as servers:
-        urls = servers.urls
+    urls = {framework: f"http://127.0.0.1:{free_port()}" for framework in FRAMEWORKS}
 
     assert not check(urls, in_table=True)
     assert "none came" in capsys.readouterr().out
@@ -189,10 +194,9 @@ def test_the_check_fails_with_an_untrusted_certificate(tmp_path: Path, capsys: p
     assert "certificate verify failed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("said", ["http", "https"])
-def test_without_a_proxy_an_https_header_is_not_trusted(said: str) -> None:
+def test_without_a_proxy_an_https_header_is_not_trusted() -> None:
     with running(hosts("memory", "")) as servers:
-        for url in servers.urls.values():
+        for url, said in product(servers.urls.values(), ("http", "https")):
             with urlopen(Request(url, headers={"X-Forwarded-Proto": said})) as answer:
                 assert b'itemprop="scheme">HTTP<' in answer.read()
 
@@ -205,7 +209,7 @@ def test_the_exit_code_of_a_failed_check_is_1() -> None:
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", misled, "--check"],
+        [sys.executable, "-c", misled, "--check", "--store", "memory"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -218,11 +222,14 @@ def test_the_exit_code_of_a_failed_check_is_1() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C does not signal a process group there")
-@pytest.mark.parametrize("options", [*(["--store", store] for store in TRIED), ["--https"]], ids=" ".join)
+@pytest.mark.parametrize("options", [*(["--store", store] for store in STARTED), ["--https"]], ids=" ".join)
 def test_ctrl_c_ends_everything_silently(options: list[str]) -> None:
     with started(*options) as process:
         where = addresses(process)
-        assert [is_open(each) for each in where] == [True] * len(FRAMEWORKS)
+        if options == ["--https"]:
+            assert [is_open(each) for each in where] == [True] * len(FRAMEWORKS)
+        else:
+            share_a_session(where)
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=SECONDS)
 
