@@ -1,8 +1,8 @@
 """
-An application that fails in every possible way, with Sentry's own reporter in its default setup.
+Applications that fail in every possible way, with Sentry's own reporter in its default setup.
 
-Called with the names of a framework and a store, it prints one JSON object: how often the visitor's requests failed,
-the text that must not be in a report, and the reports.
+Called with the names of a store and of frameworks, it prints one JSON object with one for each framework: how often the
+visitor's requests failed, the text that must not be in a report, and the reports.
 """
 
 import json
@@ -173,10 +173,15 @@ CLIENTS: dict[str, Callable[[Sessions], Any]] = {
 }
 
 
-def main(framework: str, store: str) -> None:
+def main(store: str, *frameworks: str) -> None:
     # Its integrations call functions that the frameworks have deprecated.
     warnings.simplefilter("ignore")
     sentry_sdk.init(dsn="https://key@sentry.invalid/1", transport=InMemory())
+    json.dump({framework: reports(framework, store) for framework in frameworks}, sys.stdout)
+
+
+def reports(framework: str, store: str) -> dict[str, Any]:
+    SENT.clear()
     file = Path(tempfile.mkdtemp()) / "sessions.db"
     options = {"table": {"table": f"sqlite:///{file}"}, "cookie": {}}[store]
     sessions = Sessions(store=store, key="sid", secret_key_base=SECRET, **options)
@@ -214,8 +219,7 @@ def main(framework: str, store: str) -> None:
         for action in ("read", "keep"):
             does(action)
     sentry_sdk.flush()
-    private = [*cookies, CARD, "large and private", SECRET]
-    json.dump({"failed": failed, "private": private, "sent": SENT}, sys.stdout)
+    return {"failed": failed, "private": [*cookies, CARD, "large and private", SECRET], "sent": SENT.copy()}
 
 
 if __name__ == "__main__":
