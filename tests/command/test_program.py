@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import holdall
-from command.program import HOLDALL, run
+from command.program import HOLDALL, call, run
 from holdall._command._tables import _without_password
 from servers.postgres import PostgresServer
 from servers.processes import free_port
@@ -32,7 +32,7 @@ def test_the_installed_script_is_the_same_program() -> None:
 
 
 def test_help_names_every_command() -> None:
-    shown = run("--help").stdout
+    shown = call("--help").stdout
 
     assert all(f"    {command} " in shown for command in ("secret", "inspect", "sweep", "list", "revoke"))
 
@@ -60,7 +60,7 @@ def test_without_a_command_it_prints_its_usage() -> None:
     ],
 )
 def test_an_argument_that_may_be_a_secret_is_not_repeated(arguments: list[str]) -> None:
-    refused = run(*arguments)
+    refused = call(*arguments)
 
     assert refused.returncode != 0
     assert "hunter2" not in refused.stdout + refused.stderr
@@ -77,7 +77,7 @@ every_table_command = pytest.mark.parametrize("command", TABLE_COMMANDS, ids=lam
 @every_table_command
 @pytest.mark.parametrize("url", ["memory://session", "session", "memory://shop:hunter2@db.example"])
 def test_a_table_in_memory_is_refused(command: list[str], url: str) -> None:
-    refused = run(*command, url)
+    refused = call(*command, url)
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
@@ -88,7 +88,7 @@ def test_a_table_in_memory_is_refused(command: list[str], url: str) -> None:
 @every_table_command
 @pytest.mark.parametrize("url", ["sessions.db", "shop:hunter2@db.example"])
 def test_a_path_or_an_address_without_a_scheme_is_refused_and_not_shown(command: list[str], url: str) -> None:
-    refused = run(*command, url)
+    refused = call(*command, url)
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "write a path as sqlite:///path" in refused.stderr
@@ -97,7 +97,7 @@ def test_a_path_or_an_address_without_a_scheme_is_refused_and_not_shown(command:
 
 @every_table_command
 def test_a_missing_table_is_refused(command: list[str]) -> None:
-    refused = run(*command)
+    refused = call(*command)
 
     assert refused.returncode == 1
     assert refused.stderr == (
@@ -107,7 +107,7 @@ def test_a_missing_table_is_refused(command: list[str]) -> None:
 
 @every_table_command
 def test_a_missing_file_is_not_created(command: list[str], tmp_path: Path) -> None:
-    refused = run(*command, f"sqlite:///{tmp_path}/sesions.db")
+    refused = call(*command, f"sqlite:///{tmp_path}/sesions.db")
 
     assert refused.returncode == 1
     assert refused.stderr == f"holdall: there is no file {tmp_path}/sesions.db.\n"
@@ -118,7 +118,7 @@ def test_a_missing_file_is_not_created(command: list[str], tmp_path: Path) -> No
 def test_an_empty_file_is_left_alone(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "sessions.db").touch()
 
-    refused = run(*command, f"sqlite:///{tmp_path}/sessions.db")
+    refused = call(*command, f"sqlite:///{tmp_path}/sessions.db")
 
     assert refused.returncode == 1
     reason = "is an empty file, or has no table session: no session was ever kept there."
@@ -130,7 +130,7 @@ def test_an_empty_file_is_left_alone(command: list[str], tmp_path: Path) -> None
 def test_in_an_empty_database_nothing_is_created(command: list[str], postgres: PostgresServer) -> None:
     url = postgres.new_url()
 
-    refused = run(*command, url)
+    refused = call(*command, url)
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("holdall: the database has no table holdall_session: ")
@@ -141,7 +141,7 @@ def test_in_an_empty_database_nothing_is_created(command: list[str], postgres: P
 def test_another_programs_file_is_an_error_of_one_line(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing like a database, and long enough to be looked at" * 20)
 
-    refused = run(*command, f"sqlite:///{tmp_path}/notes.txt")
+    refused = call(*command, f"sqlite:///{tmp_path}/notes.txt")
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"holdall: SQLite could not use {tmp_path}/notes.txt: file is not a database.\n"
@@ -160,7 +160,7 @@ def test_another_programs_file_is_an_error_of_one_line(command: list[str], tmp_p
     ],
 )
 def test_a_server_that_is_down_is_an_error_of_one_line_without_its_password(command: list[str], url: str) -> None:
-    failed = run(*command, env={"HOLDALL_TABLE": url.format(port=free_port())})
+    failed = call(*command, env={"HOLDALL_TABLE": url.format(port=free_port())})
 
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.startswith("holdall: ")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command.program import HOLDALL, environment, run, run_on_terminal
+from command.program import HOLDALL, call, environment, run, run_on_terminal
 from holdall.tables import Row
 from holdall.tables.postgres import PostgresTable
 from holdall.tables.sqlite import SQLiteTable
@@ -48,7 +48,7 @@ def living(table: SQLiteTable) -> int:
 def test_it_removes_expired_rows_and_nothing_else(table: SQLiteTable, url: str, batch: list[str]) -> None:
     fill(table, expired=40, living=2)
 
-    swept = run("sweep", url, *batch, "--pause", "0")
+    swept = call("sweep", url, *batch, "--pause", "0")
 
     assert (swept.returncode, swept.stdout, swept.stderr) == (0, "Removed 40 expired rows.\n", "")
     assert living(table) == 2
@@ -57,13 +57,13 @@ def test_it_removes_expired_rows_and_nothing_else(table: SQLiteTable, url: str, 
 def test_it_says_so_if_nothing_has_expired(table: SQLiteTable, url: str) -> None:
     fill(table, expired=0, living=1)
 
-    assert run("sweep", url).stdout == "Removed 0 expired rows.\n"
+    assert call("sweep", url).stdout == "Removed 0 expired rows.\n"
 
 
 def test_the_message_for_one_row_is_singular(table: SQLiteTable, url: str) -> None:
     fill(table, expired=1)
 
-    assert run("sweep", url).stdout == "Removed 1 expired row.\n"
+    assert call("sweep", url).stdout == "Removed 1 expired row.\n"
 
 
 def test_the_url_may_be_in_the_environment(table: SQLiteTable, url: str) -> None:
@@ -131,7 +131,7 @@ def test_a_failure_halfway_is_an_error_of_one_line(table: SQLiteTable, url: str,
     fill(table, expired=3)
     with closing(sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        failed = run("sweep", url)
+        failed = run("sweep", f"{url}?busy_timeout=0.1")
 
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == f"holdall: SQLite could not use {tmp_path / 'sessions.db'}: database is locked.\n"
@@ -144,7 +144,7 @@ def test_a_failure_halfway_is_an_error_of_one_line(table: SQLiteTable, url: str,
     ids=str,
 )
 def test_an_invalid_number_is_refused(url: str, options: list[str]) -> None:
-    refused = run("sweep", url, options[0] + "=" + options[1])
+    refused = call("sweep", url, options[0] + "=" + options[1])
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert f"argument {options[0]}: " in refused.stderr
