@@ -199,32 +199,40 @@ STREETS = {
     "django.md": "from django.core.wsgi import get_wsgi_application; client = wsgi_client(get_wsgi_application())",
 }
 
-#: Makes the given visits, and prints the responses and the cookies that are kept.
+#: Makes the given visits, each list with a new browser, and prints the responses and the cookies that are kept.
 PASSER_BY = """
-import sys
+import json, sys
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
 
 {street}
-root, *visits = sys.argv[1:]
-browser = Browser(client, host="localhost")
-for visit in visits:
-    method, path = visit.split()
-    if method == "POST" and "{page}" == "django.md":
-        browser.send(Request("GET", f"{{root}}/", [("Host", "localhost")], root=root))
-    tokens = [("X-CSRFToken", each.value) for each in browser.jar if each.name == "csrftoken"]
-    headers = [("Host", "localhost"), *tokens]
-    answer = browser.send(Request(method, path, headers, root=root))
-    assert answer.status == 200, answer
-    print(answer.body.decode().strip())
-print(*sorted(f"{{kept.name}} for {{kept.path}}" for kept in browser.jar if kept.name != "csrftoken"), sep=", ")
+
+def passes(visits):
+    browser = Browser(client, host="localhost")
+    bodies = []
+    for visit in visits:
+        method, path = visit.split()
+        if method == "POST" and "{page}" == "django.md":
+            browser.send(Request("GET", f"{{root}}/", [("Host", "localhost")], root=root))
+        tokens = [("X-CSRFToken", each.value) for each in browser.jar if each.name == "csrftoken"]
+        headers = [("Host", "localhost"), *tokens]
+        answer = browser.send(Request(method, path, headers, root=root))
+        assert answer.status == 200, answer
+        bodies.append(answer.body.decode().strip())
+    kept = sorted(f"{{kept.name}} for {{kept.path}}" for kept in browser.jar if kept.name != "csrftoken")
+    return [*bodies, ", ".join(kept)]
+
+root, browsers = sys.argv[1:]
+print(json.dumps([passes(visits) for visits in json.loads(browsers)]))
 """
 
 
-def passing_by(page: str, folder: Path, *visits: str, root: str = "", settings: str = "looks_settings") -> list[str]:
-    """Return the responses of the two-session application of *page*, and the cookies that are kept."""
+def passing_by(
+    page: str, folder: Path, *browsers: list[str], root: str = "", settings: str = "looks_settings"
+) -> list[list[str]]:
+    """Return the responses of the two-session application of *page*, and the cookies that each of *browsers* keeps."""
     write(shop(page).files, folder)
     ran = subprocess.run(
-        [sys.executable, "-c", PASSER_BY.format(street=STREETS[page], page=page), root, *visits],
+        [sys.executable, "-c", PASSER_BY.format(street=STREETS[page], page=page), root, json.dumps(browsers)],
         cwd=folder,
         env={**os.environ, **environment(folder), "DJANGO_SETTINGS_MODULE": settings},
         capture_output=True,
@@ -232,29 +240,45 @@ def passing_by(page: str, folder: Path, *visits: str, root: str = "", settings: 
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    return ran.stdout.splitlines()
+    told: list[list[str]] = json.loads(ran.stdout)
+    return told
 
 
-def test_a_separate_session_outlives_a_logout(page: str, tmp_path: Path) -> None:
-    visits = ["POST /enter/ada", "POST /theme/dark", "GET /", "POST /leave", "GET /"]
+#: Logs in and out with a theme.
+LOOKS = ["POST /enter/ada", "POST /theme/dark", "GET /", "POST /leave", "GET /"]
 
-    *_, before, _, after, cookies = passing_by(page, tmp_path, *visits)
+#: The same with an application mounted under a path, whose session is its own.
+DESK = ["POST /enter/ada", "POST /desk/enter/eve", "GET /", "GET /desk/"]
+
+
+@pytest.fixture(scope="module")
+def passed(page: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Return what visitors of both kinds saw."""
+    # Django's settings hold for a whole process.
+    if page == "django.md":
+        desk = ["POST /desk/enter/ada", "POST /desk/theme/dark", "GET /desk/"]
+        (looks,) = passing_by(page, tmp_path_factory.mktemp("street"), LOOKS)
+        (desk,) = passing_by(page, tmp_path_factory.mktemp("desk"), desk, root="/desk", settings="desk_settings")
+    else:
+        looks, desk = passing_by(page, tmp_path_factory.mktemp("street"), LOOKS, DESK)
+    return {"looks": looks, "desk": desk}
+
+
+def test_a_separate_session_outlives_a_logout(passed: dict[str, list[str]]) -> None:
+    *_, before, _, after, cookies = passed["looks"]
 
     assert json.loads(before) == {"user": "ada", "theme": "dark"}
     assert json.loads(after) == {"user": None, "theme": "dark"}
     assert cookies == "_looks for /"
 
 
-def test_an_application_mounted_under_a_path_keeps_its_own(page: str, tmp_path: Path) -> None:
+def test_an_application_mounted_under_a_path_keeps_its_own(page: str, passed: dict[str, list[str]]) -> None:
+    *_, shop, desk, cookies = passed["desk"]
     if page == "django.md":
-        visits = ["POST /desk/enter/ada", "POST /desk/theme/dark", "GET /desk/"]
-        told = passing_by(page, tmp_path, *visits, root="/desk", settings="desk_settings")
-        assert json.loads(told[-2]) == {"user": "ada", "theme": "dark"}
-        assert told[-1] == "_desk for /desk, _looks for /"
+        assert json.loads(desk) == {"user": "ada", "theme": "dark"}
+        assert cookies == "_desk for /desk, _looks for /"
         return
 
-    visits = ["POST /enter/ada", "POST /desk/enter/eve", "GET /", "GET /desk/"]
-    *_, shop, desk, cookies = passing_by(page, tmp_path, *visits)
     assert json.loads(shop) == {"user": "ada", "theme": "light"}
     assert json.loads(desk) == {"clerk": "eve"}
     assert cookies == "_desk for /desk, _visit for /"

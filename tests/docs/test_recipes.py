@@ -80,21 +80,20 @@ def test_a_user_logged_in_before_stays_logged_in_with_all_data(
 ) -> None:
     said, browser = stages(page), Browser()
 
-    with open_shop(said[before], browser) as shop:
-        posts(shop, "/login/7")
-        posts(shop, "/cart/apples")
-        assert sees(shop) == {"user_id": 7, "cart": ["apples"]}
-    old = sessions_in(browser)
-    with open_shop(said[after], browser) as shop:
-        assert sees(shop) == {"user_id": 7, "cart": ["apples"]}
-        posts(shop, "/cart/pears")
-        assert sees(shop) == {"user_id": 7, "cart": ["apples", "pears"]}
+    with open_shop(said[before], browser) as old_shop:
+        posts(old_shop, "/login/7")
+        posts(old_shop, "/cart/apples")
+        assert sees(old_shop) == {"user_id": 7, "cart": ["apples"]}
+        old = sessions_in(browser)
+        with open_shop(said[after], browser) as shop:
+            assert sees(shop) == {"user_id": 7, "cart": ["apples"]}
+            posts(shop, "/cart/pears")
+            assert sees(shop) == {"user_id": 7, "cart": ["apples", "pears"]}
 
-    # Moved permanently, and no cookie is left behind.
-    (cookie,) = sessions_in(browser)
-    assert cookie.value != old[0].value
-    with open_shop(said[before], browser) as shop:
-        assert sees(shop) == {"user_id": None, "cart": []}
+        # Moved permanently, and no cookie is left behind.
+        (cookie,) = sessions_in(browser)
+        assert cookie.value != old[0].value
+        assert sees(old_shop) == {"user_id": None, "cart": []}
 
 
 def visited_between_phoenix_and_python(open_shop: Any) -> bytes:
