@@ -1,6 +1,7 @@
 """Test that the examples of the README and the other pages run, and do what the page says."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -149,10 +150,19 @@ def test_the_tours_listener_receives_events() -> None:
 
 def test_the_tours_five_line_suite_passes(tmp_path: Path) -> None:
     (tmp_path / "test_my_table.py").write_text(block_called("test_my_table.py", "docs/tour.md"), encoding="utf-8")
+    # The suite tries this table at its full size elsewhere.
+    (tmp_path / "conftest.py").write_text(
+        "from hypothesis import settings\n"
+        "settings.register_profile('few', max_examples=5, deadline=None)\n"
+        "settings.load_profile('few')\n",
+        encoding="utf-8",
+    )
 
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
         cwd=tmp_path,
+        # Other plugins take long to load.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
