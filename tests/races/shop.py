@@ -38,9 +38,9 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(table: str, *, processes: int) -> Iterator[dict[str, Served]]:
-    """Serve each framework from several *processes*, with all their sessions in *table*."""
-    with _running(partial(_serve_frameworks, table), FRAMEWORKS, processes) as served:
+def serving(table: str, *, processes: int, frameworks: tuple[str, ...] | None = None) -> Iterator[dict[str, Served]]:
+    """Serve each of *frameworks*, or all of them, from several *processes*, with all their sessions in *table*."""
+    with _running(partial(_serve_frameworks, table), frameworks or FRAMEWORKS, processes) as served:
         yield served
 
 

@@ -102,7 +102,7 @@ def test_a_copy_of_the_cookie_ends_with_the_logout_if_it_is_revocable(
 
 
 def test_cookies_without_generations_show_the_faults_that_these_tests_look_for() -> None:
-    with serving(FORGETFUL, processes=1) as forgetful:
+    with serving(FORGETFUL, processes=1, frameworks=("Flask",)) as forgetful:
         found = {what: slow_write_against(forgetful["Flask"], what) for what in ("login/ada", "logout/now")}
 
     assert found == {

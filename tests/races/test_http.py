@@ -23,8 +23,11 @@ from sizes import FULL, sized
 
 Record = Callable[[str, object], None]
 
-ROUNDS = int(os.environ.get("HOLDALL_RACES_ROUNDS", "10"))
-OVERTAKINGS = sized(ROUNDS, 2000)
+_WANTED = os.environ.get("HOLDALL_RACES_ROUNDS")
+ROUNDS = int(_WANTED or "10")
+# If a gate decides the order of requests, a few rounds show almost as much as many.
+GATED = ROUNDS if FULL or _WANTED else 3
+OVERTAKINGS = sized(GATED, 2000)
 PROCESSES = sized(2, 4)
 CLIENTS = sized(8, 16)
 WRITERS = 4
@@ -95,7 +98,7 @@ def test_a_write_that_a_logout_overtakes_brings_nothing_back(served: Served, rec
 
 @everywhere
 def test_a_body_that_a_logout_overtakes_brings_nothing_back(served: Served) -> None:
-    assert often(logout_during_a_body, served) == {}
+    assert often(logout_during_a_body, served, GATED) == {}
 
 
 @everywhere
@@ -121,7 +124,7 @@ def test_one_of_two_concurrent_renewals_is_carried_out(served: Served) -> None:
 
 @everywhere
 def test_a_body_and_a_concurrent_request_both_save_their_changes(served: Served) -> None:
-    assert often(write_during_a_body, served) == {}
+    assert often(write_during_a_body, served, GATED) == {}
 
 
 def test_naive_sessions_show_all_faults_that_these_tests_look_for(naive: Served) -> None:

@@ -14,7 +14,7 @@ from races.shop import FRAMEWORKS, OVERFLOW, Served, serving
 from races.test_http import WRITERS, new_visitor, often
 from races.visitors import Gate, at_once
 from servers.web import SECONDS
-from sizes import sized
+from sizes import FULL, sized
 
 Record = Callable[[str, object], None]
 
@@ -22,19 +22,28 @@ ROUNDS = sized(4, 300)
 PROCESSES = sized(2, 4)
 
 
-@pytest.fixture(scope="module", params=["valkey", "sqlite"])
+# At a small size, each framework has its large sessions on a server, and one of them in a file too.
+IN_FILE = FRAMEWORKS if FULL else FRAMEWORKS[:1]
+PLACES = [*(("valkey", framework) for framework in FRAMEWORKS), *(("sqlite", framework) for framework in IN_FILE)]
+
+
+@pytest.fixture(scope="module")
 def frameworks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
     if request.param == "valkey":
-        url = request.getfixturevalue("valkey").url
+        url, served = request.getfixturevalue("valkey").url, FRAMEWORKS
     else:
-        url = f"sqlite:///{tmp_path_factory.mktemp('overflow') / 'large.db'}"
-    with serving(OVERFLOW + url, processes=PROCESSES) as served:
-        yield served
+        url, served = f"sqlite:///{tmp_path_factory.mktemp('overflow') / 'large.db'}", IN_FILE
+    with serving(OVERFLOW + url, processes=PROCESSES, frameworks=served) as running:
+        yield running
 
 
-@pytest.fixture(params=FRAMEWORKS)
+@pytest.fixture
 def served(request: pytest.FixtureRequest, frameworks: dict[str, Served]) -> Served:
     return frameworks[request.param]
+
+
+# The same scope as the servers, so that pytest sorts the tests by server, and starts each once.
+pytestmark = pytest.mark.parametrize(("frameworks", "served"), PLACES, indirect=True, scope="module")
 
 
 def slow_move_against(served: Served, move: str, what: str) -> dict[str, bool]:
