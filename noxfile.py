@@ -28,9 +28,6 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 if "PIP_INDEX_URL" in os.environ:
     os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
 
-# The tests start hundreds of programs, which would otherwise compile our packages again each time.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
 # nox works in this file's folder, so all paths are relative to it.
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ["packages/core", "packages/flask_adapter", "packages/fastapi_adapter", "packages/django_adapter"]
@@ -48,10 +45,11 @@ MEASURED = next((each for each in reversed(PROMISED) if each[-1] != "t" and shut
 # Each Python is tested once: MEASURED by coverage, the oldest with the oldest versions by lowest, the others by matrix.
 OTHERS = [each for each in dict.fromkeys((*PROMISED[1:], RUNNING)) if each not in (PROMISED[0], MEASURED)]
 
-# At most four of the CPUs that this process may use, because each worker starts its own servers.
+# One more worker than there are CPUs, because many tests wait for other processes, but at most four, because each
+# starts its own servers.
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # Neighbouring tests stay together because they share servers, until a worker runs out of tests.
-PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "worksteal"]
+PARALLEL = ["-n", str(min(CPUS + 1, 4)), "--dist", "worksteal"]
 # Random input is drawn most often by coverage; other runs should only find what depends on the Python or on a version.
 MORE = {"HOLDALL_EXAMPLES": "100"}
 FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}
