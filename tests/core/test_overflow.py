@@ -34,6 +34,7 @@ from holdall._session import state_of
 from holdall.adapters import SessionGroup
 from holdall.formats import FlaskFormat, NativeFormat
 from holdall.testing import FakeClock, as_async
+from sizes import sized
 
 SECRET = secrets.token_hex(32)
 KEY = "__Host-sid"
@@ -662,7 +663,7 @@ def test_in_no_order_does_a_move_hide_a_session_or_lose_a_login(
 
 @PLACES
 def test_in_no_order_of_three_requests_does_a_move_lose_a_login(starts: tuple[Act, ...]) -> None:
-    for acts in ((write, grow, shrink), (grow, shrink, shrink)):
+    for acts in ((write, grow, shrink), (grow, shrink, shrink))[: sized(1, 2)]:
         for meeting in meetings(make_plain, starts, *acts):
             assert meeting.visitor.does(dict).get("user_id") == 7
 
