@@ -57,6 +57,8 @@ FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}
 # the mutants of the suites.
 SAME_EVERYWHERE = ["bench", "browser", "demo", "docs", "fuzz", "migration", "moving/test_orders.py", "races"]
 ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings and not mutant"]
+# These depend on their drivers, of which each Python gets the same versions: the oldest and the newest Python try them.
+DRIVERS = [f"--ignore=tests/tables/test_{each}.py" for each in ("django", "postgres", "redis", "sqlalchemy")]
 # These have no wheels for free-threaded builds. Tests that need them are skipped with a message, unless there is a
 # libpq.
 WITHOUT_WHEELS = {
@@ -97,7 +99,8 @@ def matrix(session: nox.Session) -> None:
     free_threaded = str(session.python).endswith("t")
     # A module that was not built for free threading would switch the lock on again.
     env = {**FEWER, "PYTHON_GIL": "0"} if free_threaded else FEWER
-    session.run("pytest", *(session.posargs or [*ELSEWHERE, *PARALLEL]), env=env)
+    others = [] if free_threaded else DRIVERS
+    session.run("pytest", *(session.posargs or [*ELSEWHERE, *others, *PARALLEL]), env=env)
 
 
 @nox.session(python="3.13", tags=["ci"])

@@ -3,7 +3,9 @@
 import asyncio
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from itertools import combinations_with_replacement
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from holdall.stores import _table as table_store
 from holdall.stores import _verbs as verbs
 from holdall.stores._table import digest_of
 from holdall.tables import Row, Tombstone
+from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import ACTS, ATOMIC_ACTS, Act, Explored, FakeClock, InterleavingConformance, as_async, explore
 from holdall.testing._acts import KEY
 from holdall.testing._interleavings import Run
@@ -78,9 +81,22 @@ def test_some_of_three_requests_keep_every_guarantee(names: tuple[str, ...]) -> 
     TestMemoryTable().test_three_requests_keep_every_guarantee_in_every_order(names, meet)
 
 
-def test_some_revocations_among_three_acts_end_exactly_the_existing_sessions() -> None:
-    names = ("revoke", "renew", "write")
+@pytest.mark.parametrize(
+    "names", [("revoke", "renew", "write"), ("revoke all", "log in as another", "write")], ids=" + ".join
+)
+def test_some_revocations_among_three_acts_end_exactly_the_existing_sessions(names: tuple[str, ...]) -> None:
     TestMemoryTable().test_revocations_among_three_acts_end_exactly_the_existing_sessions_in_every_order(names, meet)
+
+
+def test_a_table_may_still_contain_the_rows_of_earlier_schedules(tmp_path: Path) -> None:
+    with ExitStack() as opened:
+
+        def make_table(clock: FakeClock) -> AsyncTable:
+            return as_async(opened.enter_context(closing(SQLiteTable(tmp_path / "sessions.db", clock=clock))))
+
+        for names in (("write", "touch"), ("write", "revoke all")):
+            acts = [OWNERS_ACTS[name] for name in names]
+            assert asyncio.run(explore(acts, make_table, kind=RevocationRun)).schedules > 1
 
 
 def test_two_atomic_updates_keep_every_guarantee_if_the_session_ends() -> None:
