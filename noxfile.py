@@ -94,7 +94,7 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(python=OTHERS, tags=["ci"])
 def matrix(session: nox.Session) -> None:
-    """Run the tests that depend on the Python on each other Python: 4 minutes each; missing Pythons are skipped."""
+    """Run the tests that depend on the Python on each other Python: 3 minutes each; missing Pythons are skipped."""
     install(session, "tests", "ecosystem")
     free_threaded = str(session.python).endswith("t")
     # A module that was not built for free threading would switch the lock on again.
