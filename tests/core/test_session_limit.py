@@ -206,7 +206,7 @@ ACTS: dict[str, Callable[[Session], Any]] = {
         ("refuse", "logout", 1, {(True, False), (False, False)}),
     ],
 )
-def test_in_no_order_of_a_login_and_another_request_are_there_too_many(
+def test_a_login_and_another_request_never_leave_too_many_whichever_comes_first(
     when_full: str, other: str, most: int, alive: set[tuple[bool, ...]]
 ) -> None:
     sessions: Sessions
