@@ -24,7 +24,8 @@ class DeviceBound:
         path: The path of the two endpoints, ``path/register`` and ``path/refresh``, relative to where the application
             is mounted.
         cookie_max_age: How long a bound cookie, and therefore a stolen copy of the cookies, is valid. In seconds, 10
-            minutes by default; browsers limit how often they sign, so use a minute or more.
+            minutes by default. Use at least 5 minutes: in the last two, Chromium renews it at each request, and after
+            about six renewals in a short time it stops, and sends requests without it.
         grace: How long a session may be used without its bound cookie after the registration, because earlier requests
             may still be in flight. In seconds.
         enforce: ``"all"`` gives a request that lacks the bound cookie an empty session; ``"report"`` only emits
