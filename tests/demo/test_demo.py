@@ -43,6 +43,13 @@ def command(*options: str) -> list[str]:
     return [sys.executable, "-m", "demo", *options]
 
 
+def checked(*options: str) -> "subprocess.CompletedProcess[str]":
+    """Let the demo check itself in its own process."""
+    return subprocess.run(
+        command("--check", *options), cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
 @contextmanager
 def started(*options: str) -> Iterator["subprocess.Popen[str]"]:
     """Run the demo in its own process group, as a terminal does."""
@@ -98,9 +105,7 @@ def complaints(done: "subprocess.CompletedProcess[str]") -> list[str]:
 
 @pytest.mark.parametrize("store", CHECKED)
 def test_the_check_passes_with_each_store(store: str) -> None:
-    done = subprocess.run(
-        command("--check", "--store", store), cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
+    done = checked("--store", store)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert complaints(done) == []
@@ -112,14 +117,7 @@ def test_the_check_passes_with_each_store(store: str) -> None:
 
 @pytest.mark.parametrize("store", CHECKED_OVER_HTTPS)
 def test_the_check_passes_over_https(store: str) -> None:
-    done = subprocess.run(
-        command("--check", "--https", "--store", store),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = checked("--https", "--store", store)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert complaints(done) == []
@@ -136,6 +134,14 @@ def test_a_running_server_is_used(valkey: RedisServer) -> None:
         share_a_session(addresses(process))
 
     assert valkey.client.keys("holdall:principal:*\x1fAda")
+
+
+@pytest.mark.skipif(not FULL, reason="it takes seconds: set HOLDALL_FULL=1")
+def test_the_check_passes_on_a_running_server(valkey: RedisServer) -> None:
+    valkey.client.flushdb()
+    done = checked("--store", "redis", "--url", valkey.url)
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("store", SERVED)

@@ -2,6 +2,10 @@
 
 import asyncio
 import math
+import os
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import combinations_with_replacement
@@ -36,6 +40,23 @@ class TestMemoryTable(InterleavingConformance):
     @pytest.fixture
     def make_table(self) -> Callable[[FakeClock], AsyncTable]:
         return lambda clock: as_async(MemoryTable(clock=clock))
+
+
+def test_three_requests_meet_unless_the_suite_declares_that_it_takes_too_long(tmp_path: Path) -> None:
+    (tmp_path / "test_both.py").write_text(
+        "from holdall.testing import InterleavingConformance\n"
+        "class TestFast(InterleavingConformance): pass\n"
+        "class TestSlow(InterleavingConformance):\n    triples = False\n",
+        encoding="utf-8",
+    )
+
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    told = subprocess.run([*collect, tmp_path], env=env, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    collected = Counter(line.split("::")[1] for line in told.stdout.splitlines() if "::" in line)
+    # One skipped test instead of each three.
+    assert collected["TestFast"] - collected["TestSlow"] > math.comb(len(ACTS) + 2, 3)
 
 
 def meet(acts: Mapping[str, Act], *names: str, table: type[MemoryTable] = MemoryTable, **options: Any) -> Explored:

@@ -11,7 +11,7 @@ from typing import Any
 from holdall.tables import AsyncTable, Replacement, Row, Tombstone
 from holdall.testing._awaited import Awaited
 from holdall.testing._clock import FakeClock
-from holdall.testing._tables.races import at_once
+from holdall.testing._tables.races import at_once, is_in_memory
 from holdall.testing._tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
 from holdall.testing._tables.suite import TableSuite
 
@@ -160,9 +160,9 @@ class ReaderTests(TableSuite, sealed=True):
 
 def _rounds(table: AsyncTable) -> int:
     """Return how often to try: less often where each try is a round trip to a server."""
-    if not isinstance(table, Awaited):
-        return 20
-    return 40 if table.leaves_process else 200
+    if is_in_memory(table):
+        return 200
+    return 40 if isinstance(table, Awaited) else 20
 
 
 def _rows(table: AsyncTable, clock: FakeClock) -> Rows:
