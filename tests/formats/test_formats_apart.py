@@ -71,10 +71,9 @@ def test_a_store_that_reads_all_of_them_accepts_no_unsigned_cookie() -> None:
         assert not isinstance(store.get(cookie, key="session"), NotFound), name
         for end in range(len(cookie)):
             assert isinstance(store.get(cookie[:end], key="session"), NotFound)
-        signature = max(cookie.rfind(mark) for mark in ".:-") + 1
-        if signature:
-            forged = cookie[:signature] + "".join(source.choices(ALPHABET[:64], k=len(cookie) - signature))
-            assert isinstance(store.get(forged, key="session"), NotFound)
+        # Each format ends in a signature or a tag longer than this.
+        forged = cookie[:-20] + "".join(source.choices(ALPHABET[:64], k=20))
+        assert isinstance(store.get(forged, key="session"), NotFound), name
 
 
 @pytest.mark.parametrize("name", FORMATS)
