@@ -639,7 +639,7 @@ def test_a_streaming_body_is_cut_off(sessions: Sessions, outside: Sessions) -> N
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check at each message."""
-    monkeypatch.setattr(auto_close, "SELDOM", 1e-6)
+    monkeypatch.setattr(auto_close, "CHECK_INTERVAL", 1e-6)
 
 
 Ending = Callable[[Sessions, str], Any]

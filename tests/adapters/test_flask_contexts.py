@@ -423,7 +423,7 @@ def test_a_session_can_be_opened_without_a_context(app: Flask) -> None:
 
 @pytest.fixture
 def streaming(app: Flask, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(connections, "SELDOM", 0)
+    monkeypatch.setattr(connections, "CHECK_INTERVAL", 0)
 
     @app.get("/stream")
     def stream() -> Response:
@@ -471,7 +471,7 @@ def test_a_stream_of_a_session_in_a_cookie_continues(streaming: Any) -> None:
 
 @pytest.mark.parametrize("sessions", ["table"], indirect=True)
 def test_a_stream_without_a_session_continues(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "SELDOM", 0)
+    monkeypatch.setattr(connections, "CHECK_INTERVAL", 0)
     app.add_url_rule("/stream", view_func=lambda: Response(iter(["a", "b", "c"])))
 
     assert app.test_client().get("/stream").text == "abc"

@@ -130,7 +130,7 @@ class BuriesMissingRows(MemoryTable):
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = super().remove(digest, tombstone=tombstone)
         if tombstone is not None and row is None and self.read(digest) is None:
-            self.insert(digest, tombstone.in_place_of(Row(b"", 1, tombstone.until, self.clock())))
+            self.insert(digest, tombstone.row_replacing(Row(b"", 1, tombstone.until, self.clock())))
         return row
 
 
@@ -263,7 +263,7 @@ class RemovesBeforeItBuries(broken.Rewritable):
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = super().remove(digest)
         if row is not None and tombstone is not None:
-            super().insert(digest, tombstone.in_place_of(row))
+            super().insert(digest, tombstone.row_replacing(row))
         return row
 
 

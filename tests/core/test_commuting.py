@@ -32,7 +32,7 @@ def steps_at(table: MemoryTable, clock: FakeClock) -> dict[str, Step]:
             "replace": Replace(table, digest, new_row(clock, b"changed", 2, principal="ada"), 1),
             "touch": Touch(table, digest, clock() + 3 * DAY, clock() + timedelta(seconds=5)),
             "remove": Remove(table, digest),
-            "bury": Remove(table, digest, tombstone),
+            "leave tombstone": Remove(table, digest, tombstone),
         }.items()
     } | {"find": Find(table, "ada"), "clear": Clear(table, clock()), "sweep": Sweep(table, 10)}
 

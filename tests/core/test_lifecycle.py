@@ -64,7 +64,7 @@ class Played:
     """The backend of a session whose store is played by the test."""
 
     store = reading = PlayedStore()
-    can_bury = can_renew = False
+    can_mark_ended = can_renew = False
     table = None
 
     def __init__(self, settings: Settings, fetched: FetchResult | None = None) -> None:

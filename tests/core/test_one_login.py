@@ -168,10 +168,10 @@ def test_without_a_library_a_name_is_the_login(sessions: Sessions) -> None:
 def test_custom_keys_are_treated_like_those_of_libraries() -> None:
     keys = principal_keys(["staff", "customer"])
 
-    assert keys.overruled("customer", 8, {"staff": 7}) == ["staff"]
-    assert keys.overruled("customer", "7", {"staff": 7}) == []
-    assert keys.overruled("customer", None, {"staff": 7, "customer": 7}) == ["staff"]
-    assert keys.overruled("customer", None, {"staff": 7}) == []
+    assert keys.keys_to_remove("customer", 8, {"staff": 7}) == ["staff"]
+    assert keys.keys_to_remove("customer", "7", {"staff": 7}) == []
+    assert keys.keys_to_remove("customer", None, {"staff": 7, "customer": 7}) == ["staff"]
+    assert keys.keys_to_remove("customer", None, {"staff": 7}) == []
 
 
 @dataclass

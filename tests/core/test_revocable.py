@@ -407,9 +407,9 @@ def test_a_long_connection_sees_the_end(table: Watched, clock: FakeClock) -> Non
         for ends in (False, True):
             if ends:
                 sessions.revoke_all()
-            place = follower.seen()
+            place = follower.last_seen()
             assert place is not None
-            follower.saw(sessions.follow(place))
+            follower.update(sessions.follow(place))
             over.append(follower.is_over)
 
     assert over == [False, True, False, False]

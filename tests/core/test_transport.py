@@ -192,7 +192,7 @@ def test_a_save_before_a_failure_varies_by_everything_that_was_used() -> None:
     exchange = group.begin()
     exchange.session_of(group.also[0])
 
-    assert exchange.unsent().vary == "X-Main, X-Cart"
+    assert exchange.error_headers().vary == "X-Main, X-Cart"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class SyncBackend:
         list_from: The table that lists are read from, if there is a separate one.
         sources: Other libraries' session stores that the store also reads.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
-        can_bury: Whether the store leaves a marker in the browser when a session ends (``Burying``).
+        can_mark_ended: Whether the store leaves a marker in the browser when a session ends (``MarkingEnds``).
         can_renew: Whether the store can renew a session in one operation (``Renewing``).
         can_revoke: Whether the store knows its sessions' owners (``Revocable``).
         can_sweep: Whether the store keeps expired sessions until they are swept.
@@ -58,8 +58,8 @@ class SyncBackend:
         self.list_from = getattr(store, "list_from", None)
         self.sources: tuple[Any, ...] = getattr(store, "sources", ())
         self.check: Callable[[str, Any], None] = getattr(store, "check", None) or _taken_as_it_is
-        self.can_bury, self.can_renew, self.can_revoke, self.can_sweep = (
-            hasattr(store, verb) for verb in ("bury", "renew", "revoke", "sweep")
+        self.can_mark_ended, self.can_renew, self.can_revoke, self.can_sweep = (
+            hasattr(store, verb) for verb in ("mark_ended", "renew", "revoke", "sweep")
         )
         target = store if self.table is None else self.table
         self.is_async = iscoroutinefunction(getattr(target, "read", None)) or iscoroutinefunction(store.get)

@@ -315,9 +315,9 @@ class Exchange:
 
     def failure(self, error: BaseException) -> Failure | None:
         """Return the response to *error*; ``None`` if it is not an ``AnsweredError``."""
-        return Failure(error.status, self.unsent()) if isinstance(error, AnsweredError) else None
+        return Failure(error.status, self.error_headers()) if isinstance(error, AnsweredError) else None
 
-    def unsent(self) -> ResponseHeaders:
+    def error_headers(self) -> ResponseHeaders:
         """Return the cookies of sessions that were stored before ``headers`` failed, for the error response."""
         return ResponseHeaders(self._unsent, vary=_listed(state_of(session).vary for _, session in self._used))
 

@@ -123,7 +123,7 @@ class PrincipalKeys:
                 return str(value) if type(value) is int and -_WORD < value < _WORD else principal_text(value, key)
         return None
 
-    def overruled(self, key: str, value: Any, data: Mapping[str, Any]) -> list[str]:
+    def keys_to_remove(self, key: str, value: Any, data: Mapping[str, Any]) -> list[str]:
         """
         Return the keys to remove from *data* when *key* is set to *value*, or is removed, if *value* is ``None``.
 

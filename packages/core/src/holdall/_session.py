@@ -122,7 +122,7 @@ class Session(RecordedLogin, AsDict):
 
     def _overrule(self, key: str, value: Any, tracked: Tracked) -> None:
         """Remove the keys that contradict a login or a logout under *key*."""
-        for name in self._state.settings.principals.overruled(key, value, tracked.current()):
+        for name in self._state.settings.principals.keys_to_remove(key, value, tracked.current()):
             tracked.delete(name)
 
     # Renewing, ending and saving it.

@@ -120,7 +120,7 @@ class Backend(Protocol):
     store: Any
     reading: Any
     table: Any
-    can_bury: bool
+    can_mark_ended: bool
     can_renew: bool
     waits_to_read: bool
     now: Callable[[], int]

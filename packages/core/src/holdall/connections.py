@@ -1,7 +1,7 @@
 """
 Watch the session of a long-lived connection, such as a WebSocket or a streamed body, to notice when the session ends.
 
-An adapter calls ``seen``, passes the result to ``Sessions.follow``, and reports the answer with ``saw``.
+An adapter calls ``last_seen``, passes the result to ``Sessions.follow``, and reports the answer with ``update``.
 """
 
 from holdall._lifecycle.saving import forget_ended
@@ -9,10 +9,10 @@ from holdall._state import SessionState
 from holdall.stores._contract import RowRef, StoredSession
 from holdall.stores._table import digest_of
 
-__all__ = ["SELDOM", "Follower"]
+__all__ = ["CHECK_INTERVAL", "Follower"]
 
 #: The default interval between two checks, in seconds. Each check reads the table.
-SELDOM = 5.0
+CHECK_INTERVAL = 5.0
 
 
 class Follower:
@@ -35,7 +35,7 @@ class Follower:
         """Whether only the next check can tell if the session has ended, because its ID is being renewed."""
         return isinstance(self._seen, RowRef) and self._seen.in_doubt
 
-    def seen(self) -> StoredSession | RowRef | None:
+    def last_seen(self) -> StoredSession | RowRef | None:
         """Return the session's last known location; ``None`` if it has not been read or does not exist."""
         if self._seen is None and self._state.tracked is not None:
             self._seen = stored = self._state.stored
@@ -43,7 +43,7 @@ class Follower:
                 self._row = digest_of(stored.cookie)
         return self._seen
 
-    def saw(self, place: RowRef | None) -> None:
+    def update(self, place: RowRef | None) -> None:
         """Set *place* as the session's current location; ``None`` if it has ended."""
         self._seen = place
         if place is None or (self._row is not None and place.digest != self._row):

@@ -88,7 +88,7 @@ class View(Generic[M]):
         else:
             altered = {k: _over(data.get(k), before.get(k), now[k]) for k in now if now[k] != before.get(k)}
         # A principal's key set to None counts as absent.
-        contradicted = [principals.overruled(key, altered[key], data) for key in altered if key in principals]
+        contradicted = [principals.keys_to_remove(key, altered[key], data) for key in altered if key in principals]
         return {**dict.fromkeys(chain.from_iterable(contradicted)), **altered}
 
     def _load(self, default: Any) -> Any:

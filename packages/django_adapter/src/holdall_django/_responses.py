@@ -135,7 +135,7 @@ def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -
     """Return the response to a session error, with the cookies of sessions that were saved before it."""
     if opened.is_shared:
         return with_headers(request, answer(error), opened, ResponseHeaders(vary=state_of(opened.session).vary))
-    response = with_headers(request, answer(error), opened, opened.exchange.unsent())
+    response = with_headers(request, answer(error), opened, opened.exchange.error_headers())
     return finished_with_body(response, opened.exchange)
 
 

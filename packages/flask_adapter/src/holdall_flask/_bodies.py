@@ -40,18 +40,18 @@ def end_with(session: FlaskSession) -> None:
 def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) -> Iterator[bytes]:
     """Send *body*, and empty its *session* if that ends elsewhere."""
     follower = Follower(state_of(session))
-    next_look = monotonic() + connections.SELDOM
+    next_look = monotonic() + connections.CHECK_INTERVAL
     for chunk in body:
         yield chunk
         if monotonic() >= next_look and not follower.is_over:
-            seen = follower.seen()
+            seen = follower.last_seen()
             try:
                 if seen is not None:
-                    follower.saw(sessions.follow(seen))
+                    follower.update(sessions.follow(seen))
             except StoreError:
                 # A body must not be cut off because the store is down.
                 _logger.exception("The session of a streamed body could not be checked.")
-            next_look = monotonic() + (0 if follower.is_in_doubt else connections.SELDOM)
+            next_look = monotonic() + (0 if follower.is_in_doubt else connections.CHECK_INTERVAL)
 
 
 def _at_work(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:

@@ -81,7 +81,7 @@ class Interface(SessionInterface):
         except (SessionError, TypeError) as exc:
             answer_instead(app, opened, response, exc)
             # The cookies of the error response come after those of sessions that were saved before it.
-            unsent = exchange.unsent()
+            unsent = exchange.error_headers()
             names = {cookie.header for cookie in unsent.cookies}
             latest = [(name, line) for name in names for line in response.headers.getlist(name)]
             for name in names:

@@ -131,10 +131,10 @@ def drop(end: End) -> Steps[ResponseHeaders]:
         *{each.place: each for each in (settings.attributes, settings.attributes.changed(state.overrides))}.values()
     ]
     mark: tuple[SetCookie, ...] = ()
-    if state.backend.can_bury:
-        buried = yield from asked(state.backend.store.bury(last, key=places[-1].key))
-        names = other_names(state, last, suffix_of(buried))
-        mark = mark_of(buried, places[-1], state, end.lifetime, end.now)
+    if state.backend.can_mark_ended:
+        marker = yield from asked(state.backend.store.mark_ended(last, key=places[-1].key))
+        names = other_names(state, last, suffix_of(marker))
+        mark = mark_of(marker, places[-1], state, end.lifetime, end.now)
         places = [each.ending[suffix] for each in places for suffix in names]
     headers = ResponseHeaders((*(expired(each, state, end.now) for each in (*old, *places)), *mark), vary="Cookie")
     return cleared(headers, state.clears) if state.clears else headers
@@ -153,8 +153,8 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
         last = yield from _delete(state, ended)
     if last is not None:
         state.settings.emit("ended", "", last.log_id)
-    if ended is not None and state.backend.can_bury:
-        ended = yield from asked(state.backend.store.bury(ended, key=state.settings.key))
+    if ended is not None and state.backend.can_mark_ended:
+        ended = yield from asked(state.backend.store.mark_ended(ended, key=state.settings.key))
         state.fetched = FetchResultOfSeveral(state.fetched, ended, ())
     headers = yield from _begin(end, end.data, end.changes, came=stored or state.fetched.renewed)
     return cleared(headers, state.clears, begins=True) if state.clears else headers

@@ -105,7 +105,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
             ended = Apart() if current or len(standing) > 1 else Apart(standing[0])
     # If no session counts, do not expire these names, because a new cookie may have one of them by now.
     others = (*found, *gone) if current else ()
-    return _of_several(fetched, ended, others, current) if backend.can_bury and cookies else fetched
+    return _of_several(fetched, ended, others, current) if backend.can_mark_ended and cookies else fetched
 
 
 def _of_several(

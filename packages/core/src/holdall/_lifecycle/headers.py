@@ -93,7 +93,7 @@ def old_places(state: SessionState) -> list[CookieAttributes]:
             # A cookie for another path is not sent with every request.
             suffixes = came.get(each.key, set())
             if each.path != "/":
-                suffixes = suffixes.union(SUFFIXES if state.backend.can_bury else ("",))
+                suffixes = suffixes.union(SUFFIXES if state.backend.can_mark_ended else ("",))
             places += [each.ending[suffix] for suffix in sorted(suffixes)]
     if settings.attributes.domain:
         sent = [suffix_sent(cookie) for cookie in state.cookies if not isinstance(cookie, OldCookie)]
@@ -127,7 +127,7 @@ def outdated(state: SessionState, now: int) -> tuple[SetCookie, ...]:
 
 
 def mark_of(
-    buried: StoredSession, attributes: CookieAttributes, state: SessionState, lifetime: Lifetime, now: int
+    marker: StoredSession, attributes: CookieAttributes, state: SessionState, lifetime: Lifetime, now: int
 ) -> tuple[SetCookie, ...]:
     """Return the marker of an ended session, kept in the browser while a late response could bring it back."""
     age = lifetime.max_age if lifetime.ends is None else lifetime.ends - now
@@ -136,8 +136,8 @@ def mark_of(
             return ()
         # The cookie of a response that is late by less than this does not outlive the marker.
         age += _LATEST
-    named = attributes.ending[suffix_of(buried)]
-    return (SetCookie(buried.cookie, named, state.https, now, age),)
+    named = attributes.ending[suffix_of(marker)]
+    return (SetCookie(marker.cookie, named, state.https, now, age),)
 
 
 def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:

@@ -27,7 +27,7 @@ from holdall._session import Session
 from holdall._sessions import Sessions
 from holdall.adapters import state_of
 from holdall.asgi._protocol import ASGIApp, Message, Receive, Scope, Send
-from holdall.connections import SELDOM, Follower
+from holdall.connections import CHECK_INTERVAL, Follower
 
 __all__ = ["ENDED", "AutoClose", "Watch"]
 
@@ -59,7 +59,7 @@ class AutoClose:
 
     def __init__(self, sessions: Sessions, *, every: timedelta | int | None, code: int) -> None:
         self.closes = every is not None
-        given = timedelta(seconds=SELDOM) if every is None else every
+        given = timedelta(seconds=CHECK_INTERVAL) if every is None else every
         span = timedelta(seconds=given) if isinstance(given, int) else given
         if not timedelta() < span <= _LONGEST:
             msg = f"check_ended_every={every!r}: use more than 0 and at most 30 seconds, or a renewed session is lost."
@@ -121,7 +121,7 @@ class Watch:
             # The handler will get the error as well.
             with suppress(StoreError):
                 self._state.loaded()
-        self._follower.seen()
+        self._follower.last_seen()
 
     async def look_if_due(self) -> None:
         """Check the session if its last check is long enough ago."""
@@ -131,7 +131,7 @@ class Watch:
 
     async def look(self) -> bool:
         """Check the session, and return whether it has ended. One that was not read counts as not ended."""
-        seen = self._follower.seen()
+        seen = self._follower.last_seen()
         if seen is not None:
             try:
                 place = await self._sessions.follow_async(seen)
@@ -139,7 +139,7 @@ class Watch:
                 # Visitors must not be disconnected because our backend is down.
                 _logger.exception("the session of an open connection could not be checked")
             else:
-                self._follower.saw(place)
+                self._follower.update(place)
         return self.is_over
 
 

@@ -64,7 +64,7 @@ class BoundCookieStore(BindingStore):
         # A copy without generations: the cookies of a binding belong to one name of the session's cookie.
         store = copy(store)
         store.keeps_generations = store.reads_generations = False
-        for verb in ("renew", "bury"):
+        for verb in ("renew", "mark_ended"):
             vars(store).pop(verb, None)
         super().__init__(store, options, settings, now, random)
         self._format = store.format

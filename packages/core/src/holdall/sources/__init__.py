@@ -5,6 +5,6 @@ Read the sessions that other libraries keep on the server.
 Each library's source has its own module.
 """
 
-from holdall.sources._contract import AnySource, AsyncSource, Entry, Refused, Source, TwoFormedSource
+from holdall.sources._contract import AnySource, AsyncSource, Entry, Refused, Source, SyncOrAsyncSource
 
-__all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "TwoFormedSource"]
+__all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "SyncOrAsyncSource"]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from holdall._redacted import redacted
 from holdall.tables import Kind
 
-__all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "TwoFormedSource"]
+__all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "SyncOrAsyncSource"]
 
 
 @redacted
@@ -76,7 +76,7 @@ class AsyncSource(Protocol):
     async def delete(self, cookie: str) -> None: ...
 
 
-class TwoFormedSource(Protocol):
+class SyncOrAsyncSource(Protocol):
     """A source that can be opened in the form of the table that its sessions move into."""
 
     name: str
@@ -87,4 +87,4 @@ class TwoFormedSource(Protocol):
 
 
 #: What ``migrate_from`` accepts: a source that is sync, async, or both.
-AnySource = Source | AsyncSource | TwoFormedSource
+AnySource = Source | AsyncSource | SyncOrAsyncSource

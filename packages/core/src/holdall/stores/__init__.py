@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from holdall._lazy_import import lazy_import
 from holdall.stores._contract import (
-    Burying,
     Changes,
     ForeignSession,
+    MarkingEnds,
     NotFound,
     RenewalFailure,
     Renewing,
@@ -39,10 +39,10 @@ else:
     )
 
 __all__ = [
-    "Burying",
     "Changes",
     "CookieStore",
     "ForeignSession",
+    "MarkingEnds",
     "MigratingStore",
     "NotFound",
     "RenewalFailure",

@@ -9,10 +9,10 @@ from holdall._redacted import Redacted
 
 __all__ = [
     "Answer",
-    "Burying",
     "Changes",
     "ClientInfo",
     "ForeignSession",
+    "MarkingEnds",
     "NotFound",
     "RenewalFailure",
     "Renewing",
@@ -290,10 +290,10 @@ class Renewing(Protocol):
         ...
 
 
-class Burying(Protocol):
+class MarkingEnds(Protocol):
     """The protocol of stores whose sessions exist only in cookies, where a late response could restore one."""
 
-    def bury(self, stored: StoredSession, *, key: str) -> StoredSession:
+    def mark_ended(self, stored: StoredSession, *, key: str) -> StoredSession:
         """
         Return the marker that the browser should keep instead of *stored*, which has ended; it holds no session.
 

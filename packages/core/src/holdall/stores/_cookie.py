@@ -58,7 +58,7 @@ class CookieStore:
         # The generation of a cookie under a single name, if the format stores one.
         self._only_generation = 0 if getattr(format, "keeps_generations", False) else None
         if self.keeps_generations:
-            self.renew, self.bury = self._renew, self._bury
+            self.renew, self.mark_ended = self._renew, self._mark_ended
         self._rewrite_on_read = rewrite_on == "read"
         self._read_old_until = time_limit("read_old_until", read_old_until)
         self._clock = clock
@@ -105,7 +105,7 @@ class CookieStore:
             return self.put(_after(stored, LOGIN, line=os.urandom(LINE_BYTES)), write, key=key)
         return self.put(_after(stored, RENEWAL if followed else LOGOUT), write, key=key)
 
-    def _bury(self, stored: StoredSession, *, key: str) -> StoredSession:
+    def _mark_ended(self, stored: StoredSession, *, key: str) -> StoredSession:
         # Only the browser's copy of the marker expires, because the marker opens nothing.
         generation, lines = (stored.generation or 0) + LOGOUT, lines_of(stored)
         record = Record({}, stored.created, FOREVER, stored.log_id, generation, lines, ended=True)

@@ -99,7 +99,7 @@ class OverflowStore:
         self.store = store
         self.rows = rows
         self.table = rows.table
-        self.check, self.bury = store.check, store.bury
+        self.check, self.mark_ended = store.check, store.mark_ended
         self.keeps_generations, self.reads_generations = store.keeps_generations, store.reads_generations
         self.sweep = rows.sweep
         self.listen: Callable[[Listener], None] = rows.listen

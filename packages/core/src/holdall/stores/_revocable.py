@@ -106,7 +106,7 @@ class RevocableCookieStore:
         self.check = store.check
         self.keeps_generations, self.reads_generations = store.keeps_generations, store.reads_generations
         if store.keeps_generations:
-            self.bury = store.bury
+            self.mark_ended = store.mark_ended
         self.sweep = rows.sweep
         self.revoke_all = rows.revoke_all
         self.listen: Callable[[Listener], None] = rows.listen

@@ -80,7 +80,7 @@ class Tombstone(NamedTuple):
     until: datetime
     successor: bytes
 
-    def in_place_of(self, row: Row) -> Row:
+    def row_replacing(self, row: Row) -> Row:
         """Return the row that takes the place of *row*, with the same principal and start of the session."""
         return Row(self.successor, 0, self.until, row.created, row.principal)
 
@@ -163,7 +163,7 @@ class Table(Protocol):
         """
         Remove the live row and return it in its last state; ``None`` if there is none.
 
-        With *tombstone*, its pointer (``tombstone.in_place_of(row)``) replaces the row in the same step. If there was
+        With *tombstone*, its pointer (``tombstone.row_replacing(row)``) replaces the row in the same step. If there was
         no live row, no pointer is created.
         """
         ...

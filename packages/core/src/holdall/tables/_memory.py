@@ -209,11 +209,11 @@ class MemoryTable:
                 if tombstone is None:
                     self._take_out(part, digest)
                 else:
-                    buried = tombstone.in_place_of(row)
-                    part.bury(digest, buried)
+                    pointer = tombstone.row_replacing(row)
+                    part.leave_tombstone(digest, pointer)
                     self._note_due(part)
                     # Not checked for room, because a logout must work even if the table is full.
-                    self._release(0, _size(row.data, None, row.client) - _size(buried.data, None, None))
+                    self._release(0, _size(row.data, None, row.client) - _size(pointer.data, None, None))
         if self._due <= now:
             self._sweep_a_little(now)
         return row

@@ -71,7 +71,7 @@ class Part:
             self.evictable[row.principal is not None] -= 1
         return row
 
-    def bury(self, digest: bytes, tombstone: Row) -> None:
+    def leave_tombstone(self, digest: bytes, tombstone: Row) -> None:
         """Replace a session's row with a tombstone in one step, so that readers always find one of them."""
         place = self.rows[digest][PLACE]
         self.rows[digest] = (*tombstone, place)

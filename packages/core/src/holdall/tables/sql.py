@@ -74,7 +74,7 @@ WHERE digest = :digest AND version > 0 AND expires > :now
 DELETE FROM {table}
 WHERE digest = :digest AND version = :version AND expires = :expires AND COALESCE(seen, -1) = :seen
 """,
-    "bury": """
+    "leave_tombstone": """
 UPDATE {table} SET data = :successor, version = 0, expires = :until, due = :due, client = NULL, seen = NULL
 WHERE digest = :digest AND version = :version AND expires = :expires AND COALESCE(seen, -1) = :seen
 """,
@@ -166,7 +166,7 @@ class SQLVerbs:
             else:
                 until = tombstone.until
                 pointer = {"successor": tombstone.successor, "until": seconds_of(until), "due": due_of(until)}
-                ended = yield _Ask("_count", ("bury", as_read | pointer))
+                ended = yield _Ask("_count", ("leave_tombstone", as_read | pointer))
             if ended:
                 return row
 
