@@ -151,7 +151,7 @@ def test_a_table_that_fails_at_the_very_end_leaves_the_response_alone(
     client.get("/put/n/1")
 
     assert client.get("/").json == {"n": "1"}
-    assert "could not be ended" in caplog.text
+    assert "could not be saved" in caplog.text
 
 
 def _away(*args: Any, **options: Any) -> Any:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdall import _late_changes as late_changes
+from holdall._after_failure import after_failure
 from holdall._cookie_header import FindHeader
 from holdall._cookies import SetCookie
 from holdall._errors import AnsweredError, ConfigurationError
@@ -248,8 +249,13 @@ class Exchange:
         return True
 
     def failed(self, status: int = 500) -> None:
-        """End a request whose response cannot take a cookie. Sessions that should end are still ended."""
-        self.group.backend.run(self._abandon(status))
+        """
+        End a request whose response cannot take a cookie. Sessions that should end are still ended.
+
+        An error is only logged, because the request's own failure is the one to report.
+        """
+        with after_failure():
+            self.group.backend.run(self._abandon(status))
 
     # Async.
 
@@ -278,7 +284,8 @@ class Exchange:
 
     async def failed_async(self, status: int = 500) -> None:
         """Do the same as ``failed``."""
-        await self.group.backend.finish(self._abandon(status), self.group.waits)
+        with after_failure():
+            await self.group.backend.finish(self._abandon(status), self.group.waits)
 
     # Sync and async.
 

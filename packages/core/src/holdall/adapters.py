@@ -7,6 +7,7 @@ adapter drives. The rest are helpers: ``state_of`` gives access to a session's s
 ``holdall.nested`` lets several adapters share one request's session.
 """
 
+from holdall._after_failure import after_failure
 from holdall._cache_headers import CACHING_NAMES, CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall._clock import Clock, utc_now
 from holdall._cookie_header import FindHeader, SentCookie
@@ -69,6 +70,7 @@ __all__ = [
     "TableStoreOptions",
     "ValidSince",
     "add_flash",
+    "after_failure",
     "cache_headers",
     "check_keys",
     "check_savable",

@@ -4,9 +4,7 @@ Give each request its session, and add the session's headers to the response.
 It works under WSGI and ASGI, and uses a thread only if the store blocks.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
@@ -14,6 +12,7 @@ from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from holdall import AnsweredError, ResponseHeaders, StoreError
+from holdall.adapters import after_failure
 from holdall_django import _rollback as rollback
 from holdall_django._checks import refuse_what_cannot_work
 from holdall_django._configuration import configuration
@@ -23,8 +22,6 @@ from holdall_django._requests import Opened, opened_for
 from holdall_django._responses import answer, answer_instead, finished_with_body, streams, with_headers
 
 __all__ = ["SessionMiddleware"]
-
-_logger = logging.getLogger("holdall")
 
 
 class SessionMiddleware(middleware.SessionMiddleware):
@@ -121,25 +118,20 @@ class SessionMiddleware(middleware.SessionMiddleware):
 def _abandon(request: HttpRequest) -> None:
     opened, noted = cast("Opened", opened_for(request)), rollback.take()
     still_ours(request, opened)
-    with _failure_logged():
+    with after_failure():
         rollback.repeat(noted)
-        if not opened.is_shared:
-            opened.exchange.failed()
-    _close(opened)
+    if not opened.is_shared:
+        opened.exchange.failed()
+        opened.exchange.close()
 
 
 async def _abandon_async(request: HttpRequest) -> None:
     opened, noted = cast("Opened", opened_for(request)), rollback.take()
     still_ours(request, opened)
-    with _failure_logged():
+    with after_failure():
         await _repeat_endings(noted)
-        if not opened.is_shared:
-            await opened.exchange.failed_async()
-    _close(opened)
-
-
-def _close(opened: Opened) -> None:
     if not opened.is_shared:
+        await opened.exchange.failed_async()
         opened.exchange.close()
 
 
@@ -147,12 +139,3 @@ async def _repeat_endings(noted: list[Callable[[], object]]) -> None:
     """Repeat the endings that a sync view carried out in a transaction."""
     if noted:
         await sync_to_async(rollback.repeat)(noted)
-
-
-@contextmanager
-def _failure_logged() -> Iterator[None]:
-    try:
-        yield
-    except StoreError:
-        # The first failure is the one to report.
-        _logger.exception("a session could not be ended after its request had failed")

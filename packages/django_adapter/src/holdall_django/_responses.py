@@ -19,9 +19,6 @@ __all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_he
 
 _logger = logging.getLogger("holdall")
 
-# Logged for a second failure, because the first one is reported.
-_FAILED_BEFORE = "a session could not be ended after its request had failed"
-
 
 def with_headers(
     request: HttpRequest, response: HttpResponseBase, opened: Opened, headers: ResponseHeaders
@@ -112,10 +109,7 @@ def _end(exchange: Exchange, *, breaks: bool) -> None:
     if not breaks:
         exchange.body_sent(last=True)
         return
-    try:
-        exchange.failed()
-    except StoreError:
-        _logger.exception(_FAILED_BEFORE)
+    exchange.failed()
     exchange.close()
 
 
@@ -124,10 +118,7 @@ async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
     if not breaks:
         await exchange.body_sent_async(last=True)
         return
-    try:
-        await exchange.failed_async()
-    except StoreError:
-        _logger.exception(_FAILED_BEFORE)
+    await exchange.failed_async()
     exchange.close()
 
 

@@ -71,11 +71,7 @@ def _sent(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
     try:
         yield from body
     except Exception:
-        try:
-            session.exchange.failed()
-        except StoreError:
-            # The first failure is the one to report.
-            _logger.exception("A session could not be ended after its request had failed.")
+        session.exchange.failed()
         session.close()
         raise
     end_with(session)

@@ -119,8 +119,8 @@ class Interface(SessionInterface):
             else:
                 session.exchange.body_sent()
         except StoreError:
-            # The first failure is the one to report, and a response that was created is sent.
-            current_app.logger.exception("A session could not be ended after its request had failed.")
+            # The response was created, and is sent.
+            current_app.logger.exception("A session's late changes could not be saved.")
         finally:
             session.close()
             session.is_at_work = False

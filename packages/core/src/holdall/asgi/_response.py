@@ -87,7 +87,7 @@ async def respond(
                 except AnsweredError as error:
                     # Handled here: further out, the framework might wrap it in another exception, or respond with 500.
                     was_refused = True
-                    await _fail(exchange)
+                    await exchange.failed_async()
                     await refuse(error, exchange, scope, send)
                     raise
                 started = True
@@ -147,7 +147,7 @@ async def respond(
             if was_broken_off and (is_disconnect or isinstance(error, OSError)):
                 return
             raise
-        await _fail(exchange)
+        await exchange.failed_async()
         if started or not await refuse(error, exchange, scope, send):
             raise
     except GeneratorExit:
@@ -180,14 +180,6 @@ async def _end(exchange: Exchange, started: bool, was_refused: bool) -> None:
         await exchange.body_sent_async(last=True)
     elif not was_refused:
         await exchange.failed_async()
-
-
-async def _fail(exchange: Exchange) -> None:
-    try:
-        await exchange.failed_async()
-    except Exception:
-        # The first failure is the one to report.
-        _logger.exception("a session could not be ended after its request had failed")
 
 
 async def refuse(error: Exception, exchange: Exchange, scope: Scope, send: Send) -> bool:

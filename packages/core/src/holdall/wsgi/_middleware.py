@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
 from typing import Any
 
-from holdall._errors import AnsweredError, ConfigurationError, StoreError
+from holdall._errors import AnsweredError, ConfigurationError
 from holdall._session import Session
 from holdall._sessions import Sessions
 from holdall.adapters import (
@@ -165,13 +165,8 @@ class _Response:
             self._refuse(error)
         if not self._is_over:
             self._is_over = True
-            try:
-                self._exchange.failed()
-            except StoreError:
-                # The first failure is the one to report.
-                _logger.exception("a session could not be ended after its request had failed")
-            finally:
-                self._exchange.close()
+            self._exchange.failed()
+            self._exchange.close()
         return self.refusal()
 
     def refusal(self) -> list[bytes] | None:
