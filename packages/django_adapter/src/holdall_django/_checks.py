@@ -5,6 +5,7 @@ Settings that cannot work are errors, which the middleware refuses too. Settings
 intended, are warnings. ``check --deploy`` adds warnings that matter only in production.
 """
 
+import difflib
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator
@@ -13,45 +14,24 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, MemoryTable, Sessions, WeakSecretWarning
 from holdall.adapters import Options, meant_by, several_workers
 from holdall_django._configuration import ADAPTER_OPTIONS, configuration, options_given
+from holdall_django._middleware_order import OUR_AUTH, middleware_order, session_middlewares
 
 __all__ = ["check_deployment", "check_settings", "refuse_what_cannot_work"]
 
 _ENGINE = "holdall_django.engine"
-_OURS = "holdall_django.SessionMiddleware"
-_OUR_AUTH = "holdall_django.auth.AuthenticationMiddleware"
-
-# These read the session, so they must come after the middleware that provides it.
-_READERS = {
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
-    "django.contrib.auth.middleware.PersistentRemoteUserMiddleware",
-    "django.contrib.auth.middleware.RemoteUserMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
-    "django_otp.middleware.OTPMiddleware",
-    _OUR_AUTH,
-}
-_CSRF = "django.middleware.csrf.CsrfViewMiddleware"
-
-# It caches responses by their Vary header, so it must see the one that we add.
-_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
-
 _AUTH_KEY = "_auth_user_id"
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """Return the errors in the session settings."""
-    return [*_faults(), *_order(), *_options()]
+    return [*_faults(), *middleware_order(), *_misspelt(), *_options()]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
@@ -80,7 +60,7 @@ def _faults() -> Iterator[Error]:
         given = f"{settings.SESSION_ENGINE!r}" if settings.is_overridden("SESSION_ENGINE") else "not set"
         msg = f"SESSION_ENGINE is {given}, so Django's test client and other packages look for sessions elsewhere."
         yield Error(msg, hint=f"Set it to {_ENGINE!r}.", id="holdall_django.E001")
-    ours, djangos = _session_middlewares()
+    ours, djangos = session_middlewares()
     if ours and djangos:
         msg = f"MIDDLEWARE has {djangos[0]!r} as well as {ours[0]!r}: each would give requests a session of its own."
         yield Error(msg, hint=f"Remove {djangos[0]!r}.", id="holdall_django.E002")
@@ -96,37 +76,13 @@ def _is_ours(engine: str) -> bool:
     return isinstance(store, type) and issubclass(store, DjangoSession)
 
 
-def _session_middlewares() -> tuple[list[str], list[str]]:
-    """Return the session middlewares in ``MIDDLEWARE``: ours, and Django's own."""
-    ours: list[str] = []
-    djangos: list[str] = []
-    # Middlewares with other names need not be imported for this.
-    for path in (path for path in settings.MIDDLEWARE if "session" in path.rpartition(".")[2].lower()):
-        try:
-            found = import_string(path)
-        except ImportError:
-            # Django reports that itself.
-            continue
-        if isinstance(found, type) and issubclass(found, SessionMiddleware):
-            is_ours = any(base.__module__ == "holdall_django._middleware" for base in found.__mro__)
-            (ours if is_ours else djangos).append(path)
-    return ours, djangos
-
-
-def _order() -> Iterator[CheckMessage]:
-    ours, _ = _session_middlewares()
-    if not ours:
-        msg = "MIDDLEWARE has no session middleware of holdall, so requests get no session from it."
-        yield Error(msg, hint=f"Replace Django's own with {_OURS!r}.", id="holdall_django.E004")
-        return
-    place = settings.MIDDLEWARE.index(ours[0])
-    readers = _READERS | ({_CSRF} if settings.CSRF_USE_SESSIONS else set())
-    for early in [path for path in settings.MIDDLEWARE[:place] if path in readers]:
-        msg = f"MIDDLEWARE has {early!r} before {ours[0]!r}, whose session it needs."
-        yield Error(msg, hint=f"Move {ours[0]!r} before it.", id="holdall_django.E005")
-    if _CACHE in settings.MIDDLEWARE[place:]:
-        msg = f"MIDDLEWARE has {_CACHE!r} after {ours[0]!r}: it would cache one visitor's page for everyone."
-        yield CheckWarning(msg, hint=f"Move it before {ours[0]!r}.", id="holdall_django.W001")
+def _misspelt() -> Iterator[CheckMessage]:
+    for name in dir(settings):
+        options = name.partition("_")[2].lower() if name.startswith("HOLDALL_") else ""
+        if options or (name != "HOLDALL" and difflib.get_close_matches(name, ["HOLDALL"], cutoff=0.8)):
+            hint = f"Write HOLDALL = {{{options!r}: …}}." if options else "Write HOLDALL = {…}."
+            msg = f"The setting {name} has no effect: all of holdall's own options are in HOLDALL."
+            yield CheckWarning(msg, hint=hint, id="holdall_django.W007")
 
 
 def _options() -> Iterator[CheckMessage]:
@@ -163,7 +119,7 @@ def _meant() -> Iterator[CheckMessage]:
             "sessions can be neither listed nor revoked."
         )
         hint = f"Leave it out: {_AUTH_KEY!r} is known by default. If the project has its own login, silence W002."
-        kind, code = (Error, "E008") if _OUR_AUTH in settings.MIDDLEWARE else (CheckWarning, "W002")
+        kind, code = (Error, "E008") if OUR_AUTH in settings.MIDDLEWARE else (CheckWarning, "W002")
         yield kind(msg, hint=hint, id=f"holdall_django.{code}")
     workers = several_workers()
     if workers is not None:
