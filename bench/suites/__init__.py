@@ -8,7 +8,9 @@ from servers.processes import NoProgramError
 
 __all__ = ["SUITES", "run_suite"]
 
-SUITES = ("codec", "cookies", "imports", "requests", "memory", "engines", "growth", "threads", "http", "million")
+SUITES = (
+    *("codec", "cookies", "imports", "requests", "memory", "engines", "growth", "threads", "http", "writes", "million"),
+)
 
 
 def run_suite(name: str, effort: Effort) -> list[Table]:
