@@ -117,14 +117,14 @@ def test_copies_of_one_cookie_are_one_session_and_the_newest_counts(clock: FakeC
     before = Sessions("cookie", key="_shop", secret_key_base=secret, clock=clock)
     now = Sessions("cookie", key="_shop", secret_key_base=secret, clock=clock, domain="example.org")
     session = before.fetch()
-    session["user"] = 7
+    session["user_id"] = 7
     (old,) = before.commit(session).cookies
     session = now.fetch(f"_shop.e={old.value}")
     session["cart"] = 1
     (new,) = now.commit(session).cookies
 
     session = now.fetch(f"_shop.e={old.value}; _shop.e={new.value}")
-    assert dict(session) == {"user": 7, "cart": 1}
+    assert dict(session) == {"user_id": 7, "cart": 1}
     session.logout()
     answer = [str(cookie) for cookie in now.commit(session).cookies]
 

@@ -155,14 +155,78 @@ def test_a_display_name_is_not_a_login_if_a_library_names_the_user(sessions: Ses
     assert principal(sessions, left) is None
 
 
-def test_without_a_library_a_name_is_the_login(sessions: Sessions) -> None:
-    cookie = made(sessions, None, lambda s: s.update(user="ada", username="Ada Lovelace"))
-    assert principal(sessions, cookie) == "ada"
+@pytest.mark.parametrize("name", ["userid", "uid", "user", "username"])
+def test_a_name_renews_the_id_like_a_login_but_names_no_user(sessions: Sessions, name: str) -> None:
+    planted = made(sessions, None, lambda s: s.update(cart=1, csrf_token="planted"))
+    named = made(sessions, planted, lambda s: s.put(name, "7"))
 
-    kept = made(sessions, cookie, lambda s: s.pop("username"))
-    assert (principal(sessions, kept), kept) == ("ada", cookie)
-    made(sessions, cookie, lambda s: s.put("username", "Ada Lovelace"))
-    assert principal(sessions, made(sessions, cookie, lambda s: s.pop("user"))) is None
+    session = sessions.resume(named)
+    assert dict(session) == {"cart": 1, name: "7"}
+    assert session.principal is None
+    assert sessions.resume(planted).is_new
+    assert sessions.list(7) == []
+    assert sessions.revoke(7) == 0
+    other = made(sessions, named, lambda s: s.put(name, "8"))
+    assert dict(sessions.resume(other)) == {name: "8"}
+    left = made(sessions, other, lambda s: s.pop(name), lambda s: s.put("theme", "dark"))
+    assert (sessions.resume(other).is_new, dict(sessions.resume(left))) == (True, {"theme": "dark"})
+
+
+def test_a_failed_request_changes_no_name_but_removes_one(sessions: Sessions) -> None:
+    cookie = made(sessions, None, lambda s: s.put("username", "ada"))
+    for act, expected in ((lambda s: s.put("username", "eve"), "ada"), (lambda s: s.pop("username"), None)):
+        session = sessions.resume(cookie)
+        act(session)
+        cookie = sessions.commit(session, status=500).cookie or cookie
+        assert sessions.resume(cookie).get("username") == expected
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("stays", [False, True], ids=["the name goes too", "the name is set again"])
+def test_a_logout_that_leaves_a_name_is_a_logout(sessions: Sessions, status: int, stays: bool) -> None:
+    cookie = made(sessions, None, lambda s: s.update(user_id=7, username="Ada", cart=1))
+    session = sessions.resume(cookie)
+    del session["user_id"]
+    assert "username" not in session
+    if stays:
+        session["username"] = "Ada"
+    left = sessions.commit(session, status=status).cookie
+
+    assert sessions.resume(cookie).is_new
+    assert dict(sessions.resume(left)) == ({"username": "Ada"} if stays else {"cart": 1})
+    assert sessions.list(7) == []
+
+
+def test_a_name_that_may_be_a_login_is_reported_once(sessions: Sessions, caplog: pytest.LogCaptureFixture) -> None:
+    cookie = made(sessions, None, lambda s: s.put("username", "Ada Lovelace"))
+    made(sessions, cookie, lambda s: s.put("username", "Grace Hopper"))
+    made(sessions, None, lambda s: s.put("user_id", 7), lambda s: s.put("username", "Ada Lovelace"))
+
+    (record,) = caplog.records
+    assert "principal_key='username'" in record.getMessage()
+    assert "Lovelace" not in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"record_login": True}, {"max_sessions": 2}, {"valid_since": lambda principal: None}, {"device_bound": True}],
+)
+def test_a_name_that_may_be_a_login_is_refused_if_an_option_depends_on_it(options: Any) -> None:
+    sessions = Sessions("table", key="sid", table="memory://names", secret_key_base=SECRET, **options)
+    session = sessions.fetch()
+    session["username"] = "Ada Lovelace"
+
+    with pytest.raises(ConfigurationError, match="set principal_key='username'") as caught:
+        sessions.commit(session)
+    assert "Lovelace" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_name_that_is_configured_is_the_login() -> None:
+    sessions = Sessions("table", key="sid", table="memory://named", principal_key="username", max_sessions=1)
+    cookie = made(sessions, None, lambda s: s.put("username", "ada"))
+
+    assert principal(sessions, cookie) == "ada"
+    assert len(sessions.list("ada")) == 1
 
 
 def test_custom_keys_are_treated_like_those_of_libraries() -> None:

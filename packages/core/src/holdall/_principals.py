@@ -9,14 +9,19 @@ key removes the other keys if they name a different user, and a logout under one
 
 If the keys were not configured, a login under an unknown key would leave the session anonymous, with an ID that an
 attacker may have planted. So a key that looks like a login is refused until ``principal_key`` is set.
+
+The usual names for a user, such as ``username``, may also contain what a guest has typed. A change under one of them
+is treated like a login, with a new ID, but it proves nothing: the session has no principal until ``principal_key`` is
+set.
 """
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdall._errors import ConfigurationError
 from holdall.tables._contract import MAX_PRINCIPAL_BYTES
@@ -25,18 +30,21 @@ __all__ = [
     "CSRF_KEYS",
     "KNOWN_KEYS",
     "NO_PRINCIPAL",
+    "Identity",
+    "NamedVisitor",
     "PrincipalKeys",
     "carried_keys",
     "principal_keys",
     "principal_text",
 ]
 
-#: Where login libraries and applications store the user: Django's auth, Flask-Login, then the usual names.
-KNOWN_KEYS = ("_auth_user_id", "_user_id", "user_id", "userid", "uid", "user", "username")
+_logger = logging.getLogger("holdall")
 
-# These identify the logged-in user. The other known names may also be used for display, so they count only if none of
-# these is set, and they never remove another key.
-_LOGIN_KEYS = KNOWN_KEYS[:3]
+#: Where login libraries and applications store the user: Django's auth, Flask-Login, then the usual key.
+KNOWN_KEYS = ("_auth_user_id", "_user_id", "user_id")
+
+# These may identify the logged-in user too, or be a name for display that a guest has typed.
+_NAME_KEYS = ("userid", "uid", "user", "username")
 
 # Additional keys that login libraries write. They mean nothing without the main key.
 _COMPANION_KEYS = {
@@ -73,33 +81,49 @@ _WORD = 2**63
 _NAMES_IN_PROFILE = ("sub", "id", "user_id", "pk", "email", "username", "login", "name")
 
 
+class NamedVisitor(NamedTuple):
+    """A visitor who has a name, but may not be logged in."""
+
+    name: str | None
+
+
+#: Whose session it is: the principal, or a name that may be only for display; ``None`` if it is anonymous.
+Identity = str | NamedVisitor | None
+
+
 class PrincipalKeys:
     """
     The session keys that identify the user; the first that is set counts.
 
-    Attributes:
+    Args:
         keys: The keys in that order.
-        all: The keys as a set.
-        written: The key that ``session.login`` writes; ``None`` if there is none.
+        written: The key that ``session.login`` writes; by default the first.
+        names: Keys that may identify the user, or be a name for display.
         guessed: Whether the keys are defaults, so that the application may use others.
+        needed: Whether an option depends on the user, so that a name that may be a login is refused.
+
+    Attributes:
+        all: All keys, and *names*, as a set.
     """
 
-    __slots__ = ("_deciding", "all", "guessed", "keys", "written")
+    __slots__ = ("_names", "_needed", "_warns", "all", "guessed", "keys", "written")
 
     def __init__(
         self,
         keys: Iterable[str],
         written: str | None = None,
         *,
-        deciding: Iterable[str] | None = None,
+        names: Iterable[str] = (),
         guessed: bool = False,
+        needed: bool = False,
     ) -> None:
         self.guessed = guessed
         self.keys = tuple(keys)
         self.written = written or next(iter(self.keys), None)
-        self.all = frozenset(self.keys)
-        # A login or a logout under one of these applies to all keys.
-        self._deciding = self.all if deciding is None else frozenset(deciding)
+        self._names = tuple(names)
+        self.all = frozenset((*self.keys, *self._names))
+        self._needed = needed
+        self._warns = True
 
     def __bool__(self) -> bool:
         return bool(self.keys)
@@ -123,6 +147,21 @@ class PrincipalKeys:
                 return str(value) if type(value) is int and -_WORD < value < _WORD else principal_text(value, key)
         return None
 
+    def identity_of(self, data: Mapping[str, Any]) -> Identity:
+        """
+        Return whose session this *data* is. Whenever that changes, the session gets a new ID.
+
+        Raises:
+            TypeError: The principal or the name is not valid text, or too long.
+        """
+        if self.all.isdisjoint(data):
+            return None
+        principal = self.of(data)
+        if principal is not None:
+            return principal
+        name = next(((key, data[key]) for key in self._names if data.get(key) is not None), None)
+        return None if name is None else NamedVisitor(principal_text(name[1], name[0]))
+
     def keys_to_remove(self, key: str, value: Any, data: Mapping[str, Any]) -> list[str]:
         """
         Return the keys to remove from *data* when *key* is set to *value*, or is removed, if *value* is ``None``.
@@ -137,39 +176,55 @@ class PrincipalKeys:
         others = [name for name in names if name != key]
         if value is None:
             # A key that did not count before says nothing about the login.
-            counted = key in names and (key in self._deciding or key == names[0])
-            return _with_rest(names if counted else (), data, key)
-        if not others or key not in self._deciding:
+            return _with_rest((*names, *self._names) if key in names else (), data, key)
+        if not others or key not in self.keys:
             # This key may count from now on.
-            self.of({**data, key: value})
+            self.identity_of({**data, key: value})
             return []
         text = principal_text(value, key)
-        theirs = [name for name in others if name in self._deciding and principal_text(data[name], name) != text]
-        return _with_rest(theirs, data, key)
+        return _with_rest([name for name in others if principal_text(data[name], name) != text], data, key)
 
-    def refuse_unknown_login(self, put: Mapping[str, Any]) -> None:
+    def check_login(self, put: Mapping[str, Any], identity: Identity) -> None:
         """
-        Refuse a login under an unconfigured key in the values *put* into a session that is still anonymous.
+        Check the values *put* into a session without a principal for a login under a key that was not configured.
+
+        Args:
+            identity: Whose session it is afterwards. A name is reported once, as it may be only for display.
 
         Raises:
-            ConfigurationError: A key looks like a login.
+            ConfigurationError: A key looks like a login, or may be one, and an option depends on it.
         """
-        if not self.guessed:
-            return
-        found = next((key for key, value in put.items() if value and _looks_like_login(key)), None)
+        if identity is not None:
+            key = next((key for key in self._names if put.get(key) is not None), None)
+        elif self.guessed:
+            key = next((key for key, value in put.items() if value and _looks_like_login(key)), None)
+        else:
+            key = None
         # Error reports show the local variables of every call that failed.
         del put
-        if found is not None:
+        if key is None:
+            return
+        if identity is None:
             msg = (
-                f"session[{found!r}] looks like a login under an unknown key: the session would keep "
-                f"its ID, which an attacker may have planted. Set principal_key={found!r}, or to the key that "
+                f"session[{key!r}] looks like a login under an unknown key: the session would keep "
+                f"its ID, which an attacker may have planted. Set principal_key={key!r}, or to the key that "
                 "identifies the user, such as 'user_id'; or to None if the application has no logins."
             )
             raise ConfigurationError(msg)
+        msg = (
+            f"session[{key!r}] may identify the logged-in user, or be a name for display that a guest has typed. If it "
+            f"identifies the user, set principal_key={key!r}; otherwise name the key that does, such as 'user_id'."
+        )
+        if self._needed:
+            msg = f"{msg} record_login, max_sessions, valid_since, revocable and device_bound depend on it."
+            raise ConfigurationError(msg)
+        if self._warns:
+            self._warns = False
+            _logger.warning("%s Until then, the session has a new ID, but no principal.", msg)
 
     def without_login(self, data: Mapping[str, Any], kept: Container[str] = ()) -> dict[str, Any]:
         """Return *data* without the keys that identify or identified its user, except those in *kept*."""
-        gone = set(_with_rest((name for name in self.keys if name in data), data, ""))
+        gone = set(_with_rest((name for name in (*self.keys, *self._names) if name in data), data, ""))
         return {key: value for key, value in data.items() if key not in gone or key in kept}
 
 
@@ -177,12 +232,13 @@ class PrincipalKeys:
 NO_PRINCIPAL = PrincipalKeys(())
 
 
-def principal_keys(given: str | Iterable[str] | None, *, in_rows: bool = False) -> PrincipalKeys:
+def principal_keys(given: str | Iterable[str] | None, *, in_rows: bool = False, needed: bool = False) -> PrincipalKeys:
     """
     Parse the option ``principal_key``: a key, several, ``"auto"`` for the known ones, ``None`` for none.
 
     Args:
         in_rows: Whether session IDs refer to rows, so that a login would also log in an attacker who planted the ID.
+        needed: Whether another option depends on the user.
 
     Raises:
         ConfigurationError: *given* has the wrong type.
@@ -190,7 +246,7 @@ def principal_keys(given: str | Iterable[str] | None, *, in_rows: bool = False) 
     if given is None:
         return NO_PRINCIPAL
     if given == "auto":
-        return PrincipalKeys(KNOWN_KEYS, "user_id", deciding=_LOGIN_KEYS, guessed=in_rows)
+        return PrincipalKeys(KNOWN_KEYS, "user_id", names=_NAME_KEYS, guessed=in_rows, needed=needed)
     keys = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
     if not keys or not all(isinstance(key, str) and key for key in keys):
         msg = f"principal_key={given!r} is not a session key, a list of keys, 'auto' or None."

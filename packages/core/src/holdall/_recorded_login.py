@@ -145,7 +145,7 @@ class RecordingState(SessionState):
 def note_login(end: Any, write: Write) -> None:
     """Record the login of a session that begins, unless ``login`` has recorded it or no user has just logged in."""
     data, principal = write.data, write.principal
-    if principal is not None and (principal == end.state.principal_before or LOGIN_KEY in end.changes.put):
+    if principal is not None and (principal == end.state.identity_before or LOGIN_KEY in end.changes.put):
         return
     if principal is None or data.get(_FRESH_KEY) is False:
         data.pop(LOGIN_KEY, None)

@@ -112,7 +112,7 @@ class Session(RecordedLogin, AsDict):
         """Remove all keys. The session continues, empty; ``configure(drop=True)`` ends it."""
         state = self._state
         principals = state.settings.principals
-        is_owned = bool(principals) and state.principal is not None
+        is_owned = bool(principals) and state.identity is not None
         state.changeable(principals.keys[0] if is_owned else None).clear()
 
     def _delete(self, key: str, tracked: Tracked) -> None:

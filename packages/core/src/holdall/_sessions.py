@@ -150,9 +150,9 @@ class Sessions(RequestsByHand, Closing):
                 raise ConfigurationError(msg)
             store, given["table"] = "table", store
         has_rows = store == "table" or "revocable" in given or hasattr(store, "revoke")
-        principals = principal_keys(principal_key, in_rows=has_rows)
         self._limit = session_limit(max_sessions, when_full)
         needs_users = record_login or max_sessions is not None or valid_since is not None or "revocable" in given
+        principals = principal_keys(principal_key, in_rows=has_rows, needed=needs_users or bool(device_bound))
         if needs_users and not principals:
             msg = (
                 "record_login, max_sessions, valid_since and revocable need to know the user: leave out "

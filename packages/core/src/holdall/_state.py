@@ -9,10 +9,11 @@ from typing import Any, Protocol
 from holdall import _late_changes as late_changes
 from holdall._cookie_header import SentCookie
 from holdall._errors import ResponseStartedError, SessionNotFetchedError
+from holdall._principals import Identity
 from holdall._redacted import Redacted
 from holdall._settings import Lifetime, LifetimeOf, Settings
 from holdall._tracking import Tracked
-from holdall.stores._contract import Changes, ClientInfo, StoredSession
+from holdall.stores._contract import ClientInfo, StoredSession
 
 __all__ = [
     "ENDS",
@@ -152,7 +153,7 @@ class SessionState:
         overrides: Cookie options for this response.
         phase: How far the response has progressed.
         client: Returns the client's user agent and address.
-        principal_before: Its principal when it was last read or written.
+        identity_before: Whose session it was when it was last read or written.
         lifetime_before: Its lifetime at that time.
         looked_at: Whether a framework has reported an access, although the session may not have been read.
         marked_unread: Whether the session was marked for writing before it was read.
@@ -166,7 +167,7 @@ class SessionState:
     intent = Intent.KEEP
     overrides = _NO_OPTIONS
     phase = Phase.HEADERS_PENDING
-    principal_before: str | None = None
+    identity_before: Identity = None
     lifetime_before: Lifetime | None = None
     lifetime_of: LifetimeOf | None = None
     #: Whether its user was just authenticated, so that its absolute timeout restarts.
@@ -260,16 +261,15 @@ class SessionState:
         return self.settings.principals.of(self.loaded().current())
 
     @property
+    def identity(self) -> Identity:
+        """Whose session it is."""
+        return self.settings.principals.identity_of(self.loaded().current())
+
+    @property
     def lifetime(self) -> Lifetime:
         """The session's lifetime, according to its data."""
         usual = self.settings.lifetime
         return usual if self.lifetime_of is None else self.lifetime_of(self.data, usual)
-
-    def changes(self) -> Changes:
-        """Return this request's changes, including values mutated in place."""
-        return self.loaded().changes()
-
-    # Information about it.
 
     @property
     def accessed(self) -> bool:
@@ -394,6 +394,6 @@ class SessionState:
         tracked.views = {}
 
     def _note_owner_and_lifetime(self, data: Mapping[str, Any]) -> None:
-        self.principal_before = self.settings.principals.of(data)
+        self.identity_before = self.settings.principals.identity_of(data)
         usual = self.settings.lifetime
         self.lifetime_before = usual if self.lifetime_of is None else self.lifetime_of(data, usual)

@@ -74,7 +74,7 @@ class DjangoSession(DjangoLookups):
     def modified(self) -> bool:
         """Whether it was changed since this was last set to ``False``, even if it was saved since."""
         return self._was_modified or (
-            self._state.modified and (self._state.marked or self._state.changes() != self._unmodified)
+            self._state.modified and (self._state.marked or self._state.loaded().changes() != self._unmodified)
         )
 
     @modified.setter
@@ -82,7 +82,7 @@ class DjangoSession(DjangoLookups):
         self._was_modified = False
         state = self._state
         state.marked = value
-        self._unmodified = state.changes() if state.tracked is not None and not value else None
+        self._unmodified = state.loaded().changes() if state.tracked is not None and not value else None
 
     def _forget_what_is_unmodified(self) -> None:
         """Discard, as Django does, the changes made before the application set ``modified`` to ``False``."""
@@ -104,7 +104,7 @@ class DjangoSession(DjangoLookups):
         if state.phase is not Phase.HEADERS_PENDING or state.intent not in (Intent.KEEP, Intent.RENEW):
             return False
         # A new session gets its key when it is saved, as in Django; a login asks for it before that.
-        return state.intent is Intent.RENEW or (not self.is_new and state.principal != state.principal_before)
+        return state.intent is Intent.RENEW or (not self.is_new and state.identity != state.identity_before)
 
     # Saving at once.
 

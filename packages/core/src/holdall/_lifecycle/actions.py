@@ -21,6 +21,7 @@ from holdall._lifecycle.headers import (
 )
 from holdall._lifecycle.login import carried_over, removals
 from holdall._lifecycle.rules import Action, Place
+from holdall._principals import Identity, NamedVisitor
 from holdall._settings import Lifetime
 from holdall._state import NOT_STORED, SUPERSEDED, FetchResultOfSeveral, Phase, SessionState
 from holdall._tracking import NO_CHANGES
@@ -46,7 +47,8 @@ class End:
         data: All of the session's data, as the request sees it.
         wrote: Whether the request changed something, or asked for a write.
         lifetime: The session's lifetime from now on.
-        principal: The user ID of the session as it ends; ``None`` if no user is logged in.
+        identity: Whose session it is as it ends.
+        principal: The user ID, if a user is logged in.
         expires: When the stored session ends if it is used now, in Unix seconds.
     """
 
@@ -71,9 +73,10 @@ class End:
         self.lifetime: Lifetime = state.lifetime if may_differ else state.lifetime_before or state.lifetime
         changes, keys = self.changes, state.settings.principals.all
         is_same = not changes.cleared and keys.isdisjoint(changes.put) and keys.isdisjoint(changes.deleted)
-        self.principal: str | None = state.principal_before if is_same else state.principal
+        self.identity: Identity = state.identity_before if is_same else state.identity
+        self.principal = None if isinstance(self.identity, NamedVisitor) else self.identity
         if self.principal is None and changes.put and not self.failed:
-            state.settings.principals.refuse_unknown_login(changes.put)
+            state.settings.principals.check_login(changes.put, self.identity)
         stored = state.fetched.stored
         self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
 
@@ -83,8 +86,9 @@ class End:
 
     @property
     def logs_out(self) -> bool:
-        """Whether the user was logged in and no longer is."""
-        return self.state.principal_before is not None and self.principal is None
+        """Whether the user was logged in and no longer is, even if a name for display remains."""
+        before = self.state.identity_before
+        return before is not None and (self.identity is None or (isinstance(before, str) and self.principal is None))
 
     def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
         """Return *data* as it should be stored, with *changes* as this request's part in it."""
@@ -178,7 +182,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
     for key, value in changes.put.items():
         state.backend.check(key, value)
     principals = state.settings.principals
-    before, after = state.principal_before, end.principal if changes else state.principal_before
+    before, after = state.identity_before, end.identity if changes else state.identity_before
     is_same = before == after
 
     def make_write(last: StoredSession) -> Write:
@@ -335,7 +339,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
                 old.append(settings.attributes.ending[suffix_of(came)])
         # The same as ``suffix_of``, without a call.
         suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
-        named, has_owner = attributes.ending[suffix], end.principal is not None
+        named, has_owner = attributes.ending[suffix], end.identity is not None
         cookie = SetCookie(written.cookie, named, state.https, end.now, age, has_owner)
         if cookie.size > MAX_COOKIE_BYTES:
             refuse_too_large(cookie.size, written.data, state)
@@ -349,7 +353,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
             old += [attributes.ending[each] for each in other_names(state, came, suffix)]
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
     state.take_saved(written, Phase.DONE if written.version is None else Phase.BODY)
-    state.principal_before, state.lifetime_before = end.principal, end.lifetime
+    state.identity_before, state.lifetime_before = end.identity, end.lifetime
     return ResponseHeaders(cookies, "Cookie", written.cookie)
 
 

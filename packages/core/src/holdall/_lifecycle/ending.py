@@ -91,7 +91,7 @@ def situation_of(end: End) -> Situation:
     if stored is not None and not wrote and end.place is not Place.ROW:
         refresh = end.is_due(stored) or end.lifetime != state.lifetime_before or stored.rewrite or fetched.moved
     used, has_data, owner = True, bool(end.data), Owner.SAME
-    if end.principal != state.principal_before:
+    if end.identity != state.identity_before:
         owner = _owner_of(end)
     # Positional, because passing the fields by name would take three times as long.
     return Situation(
@@ -109,7 +109,7 @@ def situation_of(end: End) -> Situation:
 
 
 def _owner_of(end: End) -> Owner:
-    """Classify a change of principal."""
-    if end.state.principal_before is None:
+    """Classify a change of identity."""
+    if end.state.identity_before is None:
         return Owner.LOGIN
-    return Owner.LOGOUT if end.principal is None else Owner.SWITCH
+    return Owner.LOGOUT if end.logs_out else Owner.SWITCH

@@ -22,7 +22,7 @@ def check_savable(state: SessionState) -> None:
     if state.phase in (Phase.DONE, Phase.ENDED) and state.modified:
         state.changeable()
     is_kept = state.phase is Phase.BODY and state.intent is Intent.KEEP
-    if is_kept and state.principal != state.principal_before:
+    if is_kept and state.identity != state.identity_before:
         state.changeable(state.settings.principals.keys[0])
 
 
@@ -34,7 +34,7 @@ def can_save(state: SessionState) -> bool:
     if stored is None or stored.version is None or state.intent is not Intent.KEEP:
         return False
     # A login renews the ID, and a new lifetime sends the cookie again.
-    return state.principal == state.principal_before and state.lifetime == state.lifetime_before
+    return state.identity == state.identity_before and state.lifetime == state.lifetime_before
 
 
 def save(state: SessionState, changes: Changes, *, now: int) -> Steps[None]:
@@ -125,7 +125,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
         # This request's other changes are written with its response.
         changes = Changes({key: value})
         end = End(state, now, changes=changes)
-        return end.write(changes.over(last.data), changes, last.created, last.expires, state.principal_before)
+        return end.write(changes.over(last.data), changes, last.created, last.expires, end.principal)
 
     if not isinstance(found, NotFound):
         written = yield from asked(state.backend.store.update(found, make_write, key=settings.key))

@@ -44,7 +44,7 @@ class Committing:
         return ExtraHeaders(cookies, vary=headers.vary, cookie=headers.cookie, extra=headers.extra)
 
     def _offering(self, cookie: SetCookie, state: SessionState, now: int, *, begins: bool) -> SetCookie:
-        stored, options, principal = state.stored, self._store.options, state.principal_before
+        stored, options, principal = state.stored, self._store.options, state.principal
         guarded = self._store.guards_registrations
         if stored is None or not is_offered(
             cookie, stored, principal=principal, https=state.https, begins=begins, guarded=guarded
