@@ -204,6 +204,14 @@ def test_a_principal_that_is_not_a_users_key_is_anonymous(sessions: Sessions, gi
     User.objects.filter(pk=7).delete()
 
 
+@pytest.mark.parametrize("name", ["userid", "uid", "user", "username"])
+def test_a_name_that_a_guest_has_typed_is_no_login(sessions: Sessions, name: str, ada: User) -> None:
+    client = Client()
+    elsewhere(sessions, client, lambda session: session.put(name, str(ada.pk)))
+
+    assert requested(lambda request: request.user.is_authenticated, client).json() == {"is": False}
+
+
 @in_a_table
 def test_an_inactive_user_is_anonymous_and_leaves_no_session(sessions: Sessions, ada: User) -> None:
     client = logged_in(sessions, ada)

@@ -63,6 +63,15 @@ def make_app(sessions: Sessions, **options: Any) -> FastAPI:
     return app
 
 
+@pytest.mark.parametrize("name", ["userid", "uid", "user", "username"])
+def test_a_name_that_a_guest_has_typed_is_no_login(sessions: Sessions, name: str) -> None:
+    client = TestClient(make_app(sessions))
+    client.get(f"/login/{name}/7")
+
+    assert [client.get(path).json() for path in ("/current", "/optional")] == [None, None]
+    assert [client.get(path).status_code for path in ("/required", "/scheme", "/starlette")] == [401, 401, 403]
+
+
 @pytest.mark.parametrize("key", ["user_id", "_user_id", "_auth_user_id"])
 def test_the_principal_is_the_user_whichever_library_logged_in(sessions: Sessions, key: str) -> None:
     client = TestClient(make_app(sessions))

@@ -141,6 +141,13 @@ def test_a_login_elsewhere_is_a_login_here(sessions: Sessions, trusted: bool) ->
     assert seen["data"]["cart"] == ["hat"]
 
 
+@pytest.mark.parametrize("name", ["userid", "uid", "user", "username"])
+def test_a_name_that_a_guest_has_typed_is_no_login(sessions: Sessions, client: FlaskClient, name: str) -> None:
+    elsewhere(sessions, client, lambda session: session.put(name, "7"))
+
+    assert user(client) is None
+
+
 def test_a_login_elsewhere_is_fresh_once_it_is_confirmed_here(sessions: Sessions, client: FlaskClient) -> None:
     elsewhere(sessions, client, log_in)
     assert status(client, "/fresh") == 401

@@ -55,10 +55,11 @@ class Sessions(RequestsByHand, Closing):
             7 and 30 days, 1 and 24 hours, or 15 minutes and 12 hours. A shorter timeout may be set in addition.
         principal_key: The session key that identifies the user, or several; a login or a logout under one of them
             applies to all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth
-            and of Flask-Login, and ``user_id``; if none of these is set, other common names. In a table, any other key
-            that looks like a login, such as ``member_id``, then raises ``ConfigurationError`` until this option says
-            which key it is. With ``None`` the ID does not change at login, so an attacker can plant a session before
-            it: use it only in applications without logins.
+            and of Flask-Login, and ``user_id``. A change under another usual name, such as ``username``, also gives the
+            session a new ID, but identifies no user. In a table, any other key that looks like a login, such as
+            ``member_id``, raises ``ConfigurationError`` until this option says which key it is. With ``None`` the ID
+            does not change at login, so an attacker can plant a session before it: use it only in applications without
+            logins.
         carry: The keys that a login carries over from the visitor's anonymous session; by default all but CSRF tokens.
         delete_at_logout: Names of other cookies that a logout removes from the browser, because they would log the
             visitor in again, such as Flask-Login's ``remember_token``. A mapping gives the options, such as
