@@ -133,19 +133,13 @@ class PrincipalKeys:
 
     def of(self, data: Mapping[str, Any]) -> str | None:
         """
-        Return the principal of this *data* as text; ``None`` for an anonymous session.
+        Return the principal of this *data* as text; ``None`` if no user is logged in.
 
         Raises:
             TypeError: It is not valid text, or too long.
         """
-        if self.all.isdisjoint(data):
-            return None
-        for key in self.keys:
-            value = data.get(key)
-            if value is not None:
-                # The usual types need no further check.
-                return str(value) if type(value) is int and -_WORD < value < _WORD else principal_text(value, key)
-        return None
+        identity = self.identity_of(data)
+        return None if isinstance(identity, NamedVisitor) else identity
 
     def identity_of(self, data: Mapping[str, Any]) -> Identity:
         """
@@ -156,9 +150,11 @@ class PrincipalKeys:
         """
         if self.all.isdisjoint(data):
             return None
-        principal = self.of(data)
-        if principal is not None:
-            return principal
+        for key in self.keys:
+            value = data.get(key)
+            if value is not None:
+                # The usual types need no further check.
+                return str(value) if type(value) is int and -_WORD < value < _WORD else principal_text(value, key)
         name = next(((key, data[key]) for key in self._names if data.get(key) is not None), None)
         return None if name is None else NamedVisitor(principal_text(name[1], name[0]))
 

@@ -70,7 +70,7 @@ def admits(binding: Binding, *, is_shown: bool, now: int, grace: int) -> bool:
 
 
 def is_offered(
-    cookie: SetCookie, stored: StoredSession | None, *, principal: str | None, https: bool, begins: bool, guarded: bool
+    cookie: SetCookie, stored: StoredSession | None, *, has_user: bool, https: bool, begins: bool, guarded: bool
 ) -> bool:
     """
     Return whether a response that sends the session *cookie* also offers to bind it.
@@ -79,11 +79,12 @@ def is_offered(
     offer ignores it, and its session works as usual.
 
     Args:
+        has_user: Whether a user is logged in.
         begins: Whether the response gives the session its ID, for example after a login.
         guarded: Whether the store accepts only one of several concurrent registrations. Otherwise the offer must not be
             repeated, because the browser would register two keys and keep a cookie for each.
     """
-    is_theirs = https and cookie.value is not None and principal is not None
+    is_theirs = https and cookie.value is not None and has_user
     return is_theirs and binding_of(stored) is None and (begins or guarded)
 
 

@@ -44,10 +44,10 @@ class Committing:
         return ExtraHeaders(cookies, vary=headers.vary, cookie=headers.cookie, extra=headers.extra)
 
     def _offering(self, cookie: SetCookie, state: SessionState, now: int, *, begins: bool) -> SetCookie:
-        stored, options, principal = state.stored, self._store.options, state.principal
+        stored, options, identity = state.stored, self._store.options, state.identity_before
         guarded = self._store.guards_registrations
         if stored is None or not is_offered(
-            cookie, stored, principal=principal, https=state.https, begins=begins, guarded=guarded
+            cookie, stored, has_user=isinstance(identity, str), https=state.https, begins=begins, guarded=guarded
         ):
             return cookie
         path, challenge = f"{state.mounted_at}{options.path}/register", self._store.offer(stored, now)
