@@ -17,6 +17,7 @@ from holdall.adapters import Phase
 from holdall.steps import Steps
 from holdall.stores import CookieStore, TableStore
 from holdall.testing import FakeClock
+from moving.kept import Kept
 from sizes import sized
 
 SECRET = "2f8b6d0c4a917e53-7d1e9b5a3c80f264"
@@ -165,11 +166,86 @@ def test_sessions_in_cookies_cannot_be_counted() -> None:
     assert isinstance(Sessions("cookie", secret_key_base=SECRET, key="sid").prepare("sync").store, CookieStore)
 
 
-def test_a_limit_with_a_replica_is_refused() -> None:
-    store = TableStore(MemoryTable(), list_from=MemoryTable())
+@pytest.mark.parametrize("device_bound", [False, True])
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_limit_with_a_replica_is_refused(tmp_path: Path, clock: FakeClock, moves: bool, device_bound: bool) -> None:
+    def make(**options: Any) -> Sessions:
+        return Sessions(
+            f"sqlite:///{tmp_path / 'main.db'}",
+            key="sid",
+            secure=True,
+            secret_key_base=SECRET,
+            migrate_from=[Kept(clock)] if moves else [],
+            device_bound=device_bound,
+            max_sessions=1,
+            **options,
+        )
 
-    with pytest.raises(ConfigurationError, match="list_from may not show yet"):
-        Sessions(store, key="sid", max_sessions=1).prepare("sync")
+    with make() as sessions:
+        assert principal(sessions, log_in(sessions)) == "7"
+    with (
+        make(list_from=f"sqlite:///{tmp_path / 'replica.db'}") as sessions,
+        pytest.raises(ConfigurationError, match="list_from may not show yet"),
+    ):
+        sessions.prepare("sync")
+
+
+# Sessions that another library has kept until now.
+
+
+def make_moving(tmp_path: Path, kept: Kept, clock: FakeClock, when_full: str) -> Sessions:
+    return Sessions(
+        f"sqlite:///{tmp_path / 'sessions.db'}",
+        key="sid",
+        secret_key_base=SECRET,
+        migrate_from=[kept],
+        clock=clock,
+        max_sessions=MOST,
+        when_full=when_full,
+    )
+
+
+@pytest.mark.parametrize(
+    ("when_full", "alive"),
+    [
+        # The moved session is the newest of the three. A login ends the two before it.
+        ("end_oldest", [None, None, "7"]),
+        ("refuse", ["7", "7", "7"]),
+    ],
+)
+def test_a_moved_session_is_not_refused_and_counts_at_the_next_login(
+    tmp_path: Path, clock: FakeClock, when_full: str, alive: list[str | None]
+) -> None:
+    kept, cookies = Kept(clock), []
+    with make_moving(tmp_path, kept, clock, when_full) as sessions:
+        for _ in range(MOST):
+            cookies.append(log_in(sessions))
+            clock.advance(SECOND)
+        session = sessions.resume(kept.put({"user_id": 7}))
+        assert session.principal == "7"
+        cookies.append(sessions.commit(session).cookie or "")
+        assert [principal(sessions, each) for each in cookies] == ["7", "7", "7"]
+        clock.advance(SECOND)
+
+        if when_full == "refuse":
+            with pytest.raises(TooManySessionsError):
+                log_in(sessions)
+        else:
+            assert principal(sessions, log_in(sessions)) == "7"
+
+        assert [principal(sessions, each) for each in cookies] == alive
+
+
+def test_a_refused_login_leaves_a_session_that_was_just_moved_as_it_was(tmp_path: Path, clock: FakeClock) -> None:
+    kept = Kept(clock)
+    with make_moving(tmp_path, kept, clock, "refuse") as sessions:
+        cookies = [log_in(sessions) for _ in range(MOST)]
+        old = kept.put({"cart": [1]})
+        with pytest.raises(TooManySessionsError):
+            log_in(sessions, old)
+
+        assert dict(sessions.resume(old)) == {"cart": [1]}
+        assert [principal(sessions, each) for each in cookies] == ["7", "7"]
 
 
 # Every order of two requests.

@@ -42,9 +42,7 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any, Sequence[
                 f"max_sessions needs sessions in a table, or revocable=; {type(store).__name__} keeps no rows to count."
             )
             raise ConfigurationError(msg)
-        # A store that migrates sessions wraps the one that keeps them.
-        kept = getattr(store, "store", store)
-        if getattr(kept, "list_from", None) not in (None, getattr(kept, "table", None)):
+        if getattr(store, "list_from", None) not in (None, getattr(store, "table", None)):
             msg = "max_sessions counts a user's sessions, which list_from may not show yet: leave one of them out."
             raise ConfigurationError(msg)
         return LimitedStore(store, most, keys, refuses=when_full == "refuse")

@@ -100,6 +100,7 @@ class MigratingStore:
     ) -> None:
         self.store = store
         self.table = store.table
+        self.list_from = store.list_from
         form: Kind = "async" if iscoroutinefunction(store.table.read) else "sync"
         self.sources = tuple(_opened(source, form) for source in migrate_from)
         self._read_old_until = time_limit("read_old_until", read_old_until)
