@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from base64 import urlsafe_b64encode
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
@@ -87,6 +88,10 @@ def login_with_cart(session: Session) -> None:
     grow(session)
 
 
+def login_again(session: Session) -> None:
+    session.login(session["user_id"])
+
+
 def write_more(session: Session) -> None:
     session["m"] = session.get("m", 0) + 1
 
@@ -160,6 +165,22 @@ def test_a_session_at_the_limit_does_not_move_back_and_forth(table: Watched, clo
     assert limit > 2500
 
 
+def test_a_session_that_just_fits_leaves_200_bytes_for_the_options_of_one_response(clock: FakeClock) -> None:
+    sessions = make(MemoryTable(clock=clock), clock, max_age=DAY)
+
+    def begin(length: int, **options: Any) -> int:
+        session = sessions.fetch(https=True)
+        session["text"] = "a" * length
+        session.configure(**options)
+        (cookie,) = sessions.commit(session).cookies
+        return cookie.size
+
+    limit = bisect_left(range(4000), True, key=lambda length: begin(length + 1) < 1000)
+
+    # With the "; " in front of it.
+    assert 3000 < begin(limit, extra="a" * 198) <= 4096
+
+
 def test_a_session_may_begin_in_the_table(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
 
@@ -218,6 +239,67 @@ def test_a_logout_deletes_the_row(table: Watched, clock: FakeClock, act: Act, ac
     assert "user_id" not in visitor.does(act, dict)
 
     assert dict(visitor.sessions.fetch(copy, https=True)) == {}
+
+
+@KINDS
+@pytest.mark.parametrize("act", [logout, drop, farewell])
+def test_a_logout_with_the_cookie_from_before_a_renewal_leaves_no_row(
+    make_sessions: MakeSessions, clock: FakeClock, act: Act
+) -> None:
+    sessions = make_sessions(clock)
+    visitor = Visitor(sessions, clock)
+    visitor.does(login_large)
+    before = visitor.header
+    visitor.does(renew)
+    visitor.browser.keep(answer(sessions, before, act), https=True)
+
+    assert "user_id" not in visitor.does(dict)
+    # The tombstones have expired by now, and what is left would stay for a week.
+    clock.advance(timedelta(minutes=2))
+    sessions.sweep()
+    assert len(sessions.prepare("sync").table) == 0
+
+
+@KINDS
+def test_a_write_with_the_cookie_from_before_a_renewal_is_lost(make_sessions: MakeSessions, clock: FakeClock) -> None:
+    sessions = make_sessions(clock)
+    visitor = Visitor(sessions, clock)
+    visitor.does(login_large)
+    before = visitor.header
+    visitor.does(renew)
+
+    assert answer(sessions, before, write) == []
+    assert visitor.does(dict) == {"user_id": 7, "cart": "a" * 4000}
+
+
+@KINDS
+@pytest.mark.parametrize("shrinks", [False, True], ids=["in the table", "back in the cookie"])
+@pytest.mark.parametrize("act", [renew, login_again])
+def test_a_renewal_keeps_what_another_request_has_written_to_the_row(
+    make_sessions: MakeSessions, clock: FakeClock, act: Act, shrinks: bool
+) -> None:
+    visitor = Visitor(make_sessions(clock), clock)
+    visitor.does(login_large)
+    slow = visitor.sessions.fetch(visitor.header, https=True)
+    act(slow)
+    if shrinks:
+        shrink(slow)
+    visitor.does(write)
+    visitor.browser.keep([str(each) for each in visitor.sessions.commit(slow).cookies], https=True)
+
+    assert visitor.does(dict) == {"user_id": 7, "n": 1, **({} if shrinks else {"cart": "a" * 4000})}
+
+
+def test_visitors_whose_sessions_have_ended_share_no_row(clock: FakeClock) -> None:
+    sessions = make_revocable(clock)
+    first, second = Visitor(sessions, clock), Visitor(sessions, clock)
+    for each in (first, second):
+        each.does(login)
+    sessions.revoke(7)
+    first.does(grow)
+    second.does(grow_more)
+
+    assert (first.does(dict), second.does(dict)) == ({"cart": "a" * 4000}, {"wishes": "b" * 4000})
 
 
 def test_a_session_in_the_table_is_sealed_in_the_new_format_when_it_is_read(clock: FakeClock) -> None:

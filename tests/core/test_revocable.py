@@ -13,6 +13,7 @@ from core.orders import (
     Act,
     Visitor,
     Watched,
+    answer,
     drop,
     farewell,
     library_logout,
@@ -169,6 +170,19 @@ def test_the_row_and_the_cookie_expire_together(table: Watched, clock: FakeClock
 
     # The row was not touched by a write so soon after, and determines when the session ends.
     assert visitor.does(lambda session: session.expires) == sessions.list(7)[0].expires
+
+
+def test_an_old_copy_of_the_cookie_expires_although_its_session_is_still_used(table: Watched, clock: FakeClock) -> None:
+    sessions = make(table, clock, idle_timeout=DAY)
+    visitor = Visitor(sessions, clock)
+    visitor.does(login)
+    copy = visitor.header
+    for _ in range(3):
+        clock.advance(8 * HOUR)
+        visitor.does(write)
+
+    assert visitor.does(dict) == {"user_id": 7, "n": 3}
+    assert user_of(sessions, copy) is None
 
 
 def test_another_lifetime_applies_to_the_row_too(table: Watched, clock: FakeClock) -> None:
@@ -551,6 +565,37 @@ def test_sessions_without_a_row_are_read_until_a_set_time(table: Watched, clock:
 
     assert visitor.does(dict) == {"user_id": 7}
     assert user_of(visitor.sessions, before) is None
+
+
+def test_a_login_with_a_cookie_that_is_no_longer_read_replaces_it(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(None, clock), clock)
+    visitor.does(login)
+    slow = visitor.sessions.fetch(visitor.header, https=True)
+    write(slow)
+    late = [str(cookie) for cookie in visitor.sessions.commit(slow).cookies]
+    visitor.sessions = make(table, clock, read_old_until=clock())
+
+    visitor.does(switch)
+    visitor.browser.keep(late, https=True)
+
+    assert visitor.does(dict) == {"user_id": 8}
+    assert len(visitor.browser.jar) == 1
+
+
+def test_a_copy_that_an_old_server_keeps_in_use_ends_with_the_session(table: Watched, clock: FakeClock) -> None:
+    """While a new release is rolled out, some servers do not yet give rows to sessions."""
+    old, new = make(None, clock), make(table, clock)
+    visitor = Visitor(old, clock)
+    visitor.does(login)
+    copy = visitor.header
+    visitor.sessions = new
+    visitor.does(write, logout)
+
+    for _ in range(5):
+        assert user_of(new, copy) is None
+        clock.advance(5 * DAY)
+        copy = answer(old, copy, write)[-1].partition(";")[0]
+        assert user_of(old, copy) == "7"
 
 
 def test_an_invalid_principal_is_an_error_when_the_session_is_read(table: Watched, clock: FakeClock) -> None:

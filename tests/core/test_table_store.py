@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from commuting import every_order
 from holdall import Event, MemoryTable, Sessions, StoreError, TableStore
-from holdall.steps import run
+from holdall.steps import Steps, run
 from holdall.stores import Changes, NotFound, Write
 from holdall.stores._principals import owner
+from holdall.stores._table import SessionInRow
 from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock
 
@@ -509,6 +511,71 @@ def test_threads_that_count_under_separate_keys_lose_nothing(clock: FakeClock) -
     asyncio.run(all_at_once())
 
     assert sessions.resume(sid) == {"total": 0} | {f"thread {number}": 100 for number in range(8)}
+
+
+# A session under an ID that several requests derive from one cookie (``overflow=``).
+
+SID = "s" * 40
+
+
+BEGAN = int(FakeClock()().timestamp())
+
+
+def write_at(clock: FakeClock, **data: Any) -> Write:
+    now = int(clock().timestamp())
+    return Write(data, Changes(data), BEGAN, now + 24 * 3600, now, principal="7")
+
+
+def shown(stored: SessionInRow | NotFound | None) -> dict[str, Any]:
+    assert isinstance(stored, SessionInRow)
+    return {name: getattr(stored, name) for name in ("cookie", "data", "created", "expires", "version", "key", "owner")}
+
+
+@pytest.mark.parametrize("encrypt", [True, False])
+def test_put_as_returns_what_the_next_request_reads(clock: FakeClock, encrypt: bool) -> None:
+    store = TableStore(MemoryTable(clock=clock), encrypt=encrypt)
+
+    first = run(store.put_as(SID, write_at(clock, cart=1), key="sid"))
+    assert shown(first) == shown(run(store.get(SID, key="sid")))
+    clock.advance(timedelta(minutes=1))
+    second = run(store.put_as(SID, write_at(clock, wishes=2), key="sid"))
+
+    assert shown(second) == shown(run(store.get(SID, key="sid")))
+    assert shown(second)["data"] == {"cart": 1, "wishes": 2}
+    assert len(run(store.list("7", keys=["sid"], current=None))) == 1
+
+
+def test_what_put_as_returned_can_be_written_again(table: Watched, clock: FakeClock) -> None:
+    store = TableStore(table, encrypt=True)
+    for name in ("a", "b"):
+        stored = run(store.put_as(SID, write_at(clock, **{name: 1}), key="sid"))
+        table.written = 0
+        assert run(store.put(stored, write_at(clock, **{**stored.data, "n": name}), key="sid")) is not None
+        assert table.written == 1
+
+    assert shown(run(store.get(SID, key="sid")))["data"] == {"a": 1, "b": 1, "n": "b"}
+
+
+def test_put_as_does_not_bring_back_a_session_that_has_ended(table: Watched, clock: FakeClock) -> None:
+    store = TableStore(table)
+    stored = run(store.put_as(SID, write_at(clock, cart=1), key="sid"))
+    until = int((clock() + timedelta(minutes=1)).timestamp())
+    run(store.delete(stored, key="sid", superseded_until=until))
+
+    assert run(store.put_as(SID, write_at(clock, cart=2), key="sid")) is None
+    assert isinstance(run(store.get(SID, key="sid")), NotFound)
+
+
+def test_two_requests_that_put_as_are_both_kept_in_every_order(clock: FakeClock) -> None:
+    def begin() -> list[Steps[Any]]:
+        nonlocal store
+        store = TableStore(MemoryTable(clock=clock), encrypt=True)
+        return [store.put_as(SID, write_at(clock, **{name: 1}), key="sid") for name in ("a", "b")]
+
+    store: TableStore
+    for answers in every_order(begin):
+        assert all(answers)
+        assert shown(run(store.get(SID, key="sid")))["data"] == {"a": 1, "b": 1}
 
 
 # Several applications in one table.
