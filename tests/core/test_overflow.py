@@ -347,6 +347,20 @@ def test_a_shorter_lifetime_reaches_the_row_once(table: Watched, clock: FakeCloc
     assert visitor.does(dict) == {}
 
 
+def test_a_request_that_shortens_the_rows_life_undoes_no_write_of_another(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(grow, write, write_more)
+    visitor.sessions = make(table, clock, idle_timeout=HOUR)
+    slow = visitor.sessions.fetch(visitor.header, https=True)
+    read(slow)
+    visitor.does(write, lambda session: session.pop("m"))
+    visitor.browser.keep([str(each) for each in visitor.sessions.commit(slow).cookies], https=True)
+
+    assert visitor.does(dict) == {"cart": "a" * 4000, "n": 2}
+    clock.advance(HOUR)
+    assert visitor.does(dict) == {}
+
+
 def test_the_application_sees_a_session_in_a_cookie_wherever_it_is(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(write)

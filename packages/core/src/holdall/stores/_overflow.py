@@ -21,7 +21,6 @@ from holdall._events import Listener
 from holdall._settings import Settings
 from holdall.steps import Steps, asked
 from holdall.stores._contract import (
-    Changes,
     ForeignSession,
     NotFound,
     RenewalFailure,
@@ -239,11 +238,10 @@ class OverflowStore:
 
     def _put_there(self, stored: SessionWithRow, write: Write, key: str) -> Steps[StoredSession | None]:
         """Write a session that is in the table, and move it back to its cookie if it fits."""
-        changed = write
-        if not write.changes and write.expires < stored.row.expires:
-            # A touch cannot move the expiry to an earlier time, so write the whole row.
-            changed = write.changed(changes=Changes(write.data), sets_lifetime=True)
-        row = yield from self.rows.put(stored.row, _of_row(changed), key=key)
+        # The lifetime may have been shortened in the settings, which no request has changed.
+        is_shorter = not write.changes and write.expires < stored.row.expires
+        wanted = write.changed(sets_lifetime=True) if is_shorter else write
+        row = yield from self.rows.put(stored.row, _of_row(wanted), key=key)
         if row is None:
             return None
         back = write.changed(data={**row.data, LEFT: f"{row.cookie}.{write.seen}"})

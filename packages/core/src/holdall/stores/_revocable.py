@@ -43,7 +43,6 @@ _TOUCHES_PER_LIFE = 10
 _NO_ROW = StoredSession("-" * 40, {}, 0, 0)
 
 _NO_CHANGES = Changes({})
-_ANEW = Changes({}, cleared=True)
 
 # Defined here, because inside the class ``list`` is its method.
 _Rows = list[SessionRow]
@@ -250,9 +249,7 @@ class RevocableCookieStore:
     def _moved(self, row: StoredSession, write: Write, key: str) -> Steps[StoredSession | None]:
         """Move a row's expiry, and return the row; ``None`` if the session has ended."""
         try:
-            return (
-                yield from self.rows.put(row, _of_row(write, _ANEW if write.sets_lifetime else _NO_CHANGES), key=key)
-            )
+            return (yield from self.rows.put(row, _of_row(write), key=key))
         except StoreError:
             if not self._trusts:
                 raise
@@ -282,9 +279,9 @@ def _named(found: StoredSession) -> StoredSession:
     return StoredSession(str(found.data.get(MARK)), {}, found.created, found.expires)
 
 
-def _of_row(write: Write, changes: Changes = _NO_CHANGES) -> Write:
+def _of_row(write: Write) -> Write:
     """Return *write* for a row, which holds no data."""
-    row: Write = write.changed(data={}, changes=changes)
+    row: Write = write.changed(data={}, changes=_NO_CHANGES)
     return row
 
 

@@ -146,8 +146,9 @@ class TableStore:
             return (yield from self._insert(write, key))
         sid, digest = stored.cookie, digest_of(stored.cookie)
         owner = stored.owner if isinstance(stored, SessionInRow) else self._owner(write, key)
-        # A row that is bound to an old name must be written, because its cookie gets the current one.
-        if not write.changes and _key_of(stored, key) == key:
+        # A touch cannot move the expiry to an earlier time. A row that is bound to an old name must be written, because
+        # its cookie gets the current one.
+        if not (write.changes or write.sets_lifetime) and _key_of(stored, key) == key:
             if not (yield Touch(self.table, digest, _time(write.expires), _time(write.seen))):
                 return None
             return SessionInRow(sid, stored.data, stored.created, write.expires, stored.version or 0, key, owner)
