@@ -290,6 +290,18 @@ def test_a_renewal_keeps_what_another_request_has_written_to_the_row(
     assert visitor.does(dict) == {"user_id": 7, "n": 1, **({} if shrinks else {"cart": "a" * 4000})}
 
 
+@KINDS
+def test_a_login_carries_nothing_over_from_a_row_that_has_ended(make_sessions: MakeSessions, clock: FakeClock) -> None:
+    visitor = Visitor(make_sessions(clock), clock)
+    visitor.does(grow, write)
+    slow = visitor.sessions.fetch(visitor.header, https=True)
+    login(slow)
+    visitor.does(drop)
+    visitor.browser.keep([str(each) for each in visitor.sessions.commit(slow).cookies], https=True)
+
+    assert visitor.does(dict) == {"user_id": 7}
+
+
 def test_visitors_whose_sessions_have_ended_share_no_row(clock: FakeClock) -> None:
     sessions = make_revocable(clock)
     first, second = Visitor(sessions, clock), Visitor(sessions, clock)

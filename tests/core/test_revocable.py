@@ -608,13 +608,15 @@ def test_an_invalid_principal_is_an_error_when_the_session_is_read(table: Watche
     assert table.asked == {}
 
 
-def test_a_late_request_with_the_old_name_finds_the_row_under_the_present_one(table: Watched, clock: FakeClock) -> None:
+def test_a_session_follows_its_cookies_new_name(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock, key="__Host-old"), clock)
     visitor.does(login)
     before = visitor.header
     sessions = visitor.sessions = make(table, clock, old_keys=["__Host-old"])
-    visitor.does(write)
 
+    assert visitor.does(write, dict) == {"user_id": 7, "n": 1}
+    assert "__Host-old" not in visitor.header
+    # A late request with the old name finds the row under the present one.
     assert user_of(sessions, before) == "7"
 
 
