@@ -242,18 +242,24 @@ def test_a_logout_deletes_the_row(table: Watched, clock: FakeClock, act: Act, ac
 
 
 @KINDS
+@pytest.mark.parametrize("is_read", [False, True], ids=["read later", "read before"])
 @pytest.mark.parametrize("act", [logout, drop, farewell])
 def test_a_logout_with_the_cookie_from_before_a_renewal_leaves_no_row(
-    make_sessions: MakeSessions, clock: FakeClock, act: Act
+    make_sessions: MakeSessions, clock: FakeClock, act: Act, is_read: bool
 ) -> None:
     sessions = make_sessions(clock)
     visitor = Visitor(sessions, clock)
     visitor.does(login_large)
-    before = visitor.header
+    session = sessions.fetch(visitor.header, https=True)
+    if is_read:
+        read(session)
     visitor.does(renew)
-    visitor.browser.keep(answer(sessions, before, act), https=True)
+    renewed = visitor.header
+    act(session)
+    visitor.browser.keep([str(each) for each in sessions.commit(session).cookies], https=True)
 
     assert "user_id" not in visitor.does(dict)
+    assert dict(sessions.fetch(renewed, https=True)) == {}
     # The tombstones have expired by now, and what is left would stay for a week.
     clock.advance(timedelta(minutes=2))
     sessions.sweep()
@@ -261,15 +267,33 @@ def test_a_logout_with_the_cookie_from_before_a_renewal_leaves_no_row(
 
 
 @KINDS
-def test_a_write_with_the_cookie_from_before_a_renewal_is_lost(make_sessions: MakeSessions, clock: FakeClock) -> None:
+@pytest.mark.parametrize("act", [renew, lambda session: (renew(session), shrink(session))])
+def test_a_write_with_the_cookie_from_before_a_renewal_is_lost(
+    make_sessions: MakeSessions, clock: FakeClock, act: Act
+) -> None:
     sessions = make_sessions(clock)
     visitor = Visitor(sessions, clock)
     visitor.does(login_large)
     before = visitor.header
-    visitor.does(renew)
+    visitor.does(act)
+    renewed = visitor.does(dict)
 
     assert answer(sessions, before, write) == []
-    assert visitor.does(dict) == {"user_id": 7, "cart": "a" * 4000}
+    assert visitor.does(dict) == renewed
+
+
+@KINDS
+def test_a_move_back_keeps_what_another_request_has_written_to_the_row(
+    make_sessions: MakeSessions, clock: FakeClock
+) -> None:
+    visitor = Visitor(make_sessions(clock), clock)
+    visitor.does(login_large)
+    slow = visitor.sessions.fetch(visitor.header, https=True)
+    shrink(slow)
+    visitor.does(write)
+    visitor.browser.keep([str(each) for each in visitor.sessions.commit(slow).cookies], https=True)
+
+    assert visitor.does(dict) == {"user_id": 7, "n": 1}
 
 
 @KINDS
@@ -300,6 +324,22 @@ def test_a_login_carries_nothing_over_from_a_row_that_has_ended(make_sessions: M
     visitor.browser.keep([str(each) for each in visitor.sessions.commit(slow).cookies], https=True)
 
     assert visitor.does(dict) == {"user_id": 7}
+
+
+@pytest.mark.parametrize("act", [renew, lambda session: (renew(session), shrink(session))])
+def test_a_renewal_does_not_bring_back_a_row_that_has_ended(
+    table: Watched, clock: FakeClock, events: list[Event], act: Act
+) -> None:
+    sessions = make(table, clock, on_event=events.append)
+    visitor = Visitor(sessions, clock)
+    visitor.does(grow, write)
+    slow = sessions.fetch(visitor.header, https=True)
+    act(slow)
+    visitor.does(drop)
+
+    assert sessions.commit(slow).cookies == ()
+    assert events[-1].name == "lost_write"
+    assert visitor.does(dict) == {}
 
 
 def test_visitors_whose_sessions_have_ended_share_no_row(clock: FakeClock) -> None:

@@ -353,6 +353,21 @@ def test_a_write_that_moves_an_ended_sessions_expiry_is_lost(table: Watched, clo
     assert events[-1].name == "lost_write"
 
 
+def test_a_librarys_logout_from_an_ended_session_keeps_nothing_of_it(
+    table: Watched, clock: FakeClock, events: list[Event]
+) -> None:
+    sessions = make(table, clock, on_event=events.append)
+    visitor = Visitor(sessions, clock)
+    visitor.does(login, write)
+    session = sessions.fetch(visitor.header, https=True)
+    library_logout(session)
+    sessions.revoke(7)
+
+    assert sessions.commit(session).cookies == ()
+    assert events[-1].name == "lost_write"
+    assert visitor.does(dict) == {}
+
+
 def test_a_failed_request_renews_the_browsers_own_session(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
