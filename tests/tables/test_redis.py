@@ -384,16 +384,30 @@ def test_clear_continues_over_several_scans(
     assert runner.run(use()) == 5
 
 
+@pytest.mark.parametrize(
+    ("principal", "listing"),
+    [
+        (None, []),
+        # Its row is listed when it is inserted, and then once a day.
+        ("7", ["EVALSHA"]),
+    ],
+)
 def test_a_read_or_a_write_is_one_round_trip(
-    open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
+    open_table: Open,
+    valkey: RedisServer,
+    clock: FakeClock,
+    runner: asyncio.Runner,
+    principal: str | None,
+    listing: list[str],
 ) -> None:
     table = open_table(valkey.url, prefix=new_prefix())
     later = clock() + 2 * DAY
+    row = new_row(clock, principal=principal)._replace(seen=clock())
 
     async def use(digest: bytes) -> None:
-        await table.insert(digest, new_row(clock))
+        await table.insert(digest, row)
         await table.read(digest)
-        await table.replace(digest, new_row(clock, version=2), version=1)
+        await table.replace(digest, row._replace(version=2), version=1)
         await table.touch(digest, later, seen=clock())
         await table.remove(digest, tombstone=Tombstone(later, b""))
 
@@ -406,7 +420,7 @@ def test_a_read_or_a_write_is_one_round_trip(
         seen = list(itertools.takewhile(lambda each: each["command"] != "ECHO end", monitor.listen()))
 
     sent = [each["command"].split()[0] for each in seen if each["client_type"] != "lua"]
-    assert sent[sent.index("PING") + 1 :] == ["EVALSHA", "HMGET", "EVALSHA", "EVALSHA", "EVALSHA"]
+    assert sent[sent.index("PING") + 1 :] == [*listing, "EVALSHA", "HMGET", "EVALSHA", "EVALSHA", "EVALSHA"]
 
 
 def test_scripts_that_the_server_lost_are_loaded_again(
