@@ -481,6 +481,9 @@ def test_the_server_removes_a_row_an_hour_after_its_expiry(
     assert lives(24 * hour + hour)
     table.touch(DIGEST, clock() + 2 * DAY, seen=clock())
     assert lives(48 * hour + hour)
+    # This moves no expiry.
+    table.touch(DIGEST, clock() + DAY, seen=clock())
+    assert lives(48 * hour + hour)
     table.replace(DIGEST, new_row(clock, version=2), version=1)
     assert lives(24 * hour + hour)
     table.remove(DIGEST, tombstone=Tombstone(clock() + MINUTE, b""))
@@ -499,10 +502,11 @@ def test_expired_rows_leave_the_index_when_it_is_read(table: RedisTable, valkey:
     valkey.client.delete(table._verbs._key(digests[2]))
 
     index = table._verbs._index("7")
+    clock.advance(MINUTE)
     # Their rows might still be on their way.
     assert {each.digest for each in table.find("7")} == {digests[1], digests[3]}
     assert valkey.client.zcard(index) == 4
-    clock.advance(2 * MINUTE)
+    clock.advance(MINUTE)
     # The tombstone has not expired yet.
     assert {each.digest for each in table.find("7")} == {digests[1], digests[3]}
     assert set(valkey.client.zrange(index, 0, -1)) == {digests[1], digests[3]}
@@ -525,6 +529,16 @@ def test_the_index_of_a_principal_with_many_logins_stays_short(
 
     assert valkey.client.zcard(table._verbs._index("7")) < 100
     assert {each.digest for each in table.find("7")} == set(lasting)
+
+
+def test_an_unused_index_outlasts_the_longest_cookie_but_not_by_much(
+    table: RedisTable, valkey: RedisServer, clock: FakeClock
+) -> None:
+    table.insert(DIGEST, new_row(clock, principal="7"))
+
+    (key,) = valkey.client.scan_iter(match=f"{table._verbs._prefix}principal:*")
+    # A browser keeps a cookie for 400 days at most, and its session is noted once a day.
+    assert timedelta(days=401) < timedelta(seconds=valkey.client.ttl(key)) < timedelta(days=430)
 
 
 @pytest.mark.parametrize(

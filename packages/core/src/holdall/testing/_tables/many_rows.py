@@ -167,6 +167,19 @@ class ManyRowsTests(TableSuite, sealed=True):
 
         assert await table.sweep() == 1
 
+    async def test_sweep_removes_rows_that_were_made_to_expire_earlier(
+        self, table: AsyncTable, clock: FakeClock
+    ) -> None:
+        self.needs_sweeping()
+        replaced, renewed = new_digest(), new_digest()
+        for digest in (replaced, renewed):
+            await table.insert(digest, new_row(clock, lives=24 * HOUR))
+        await table.replace(replaced, new_row(clock, version=2), version=1)
+        await table.remove(renewed, tombstone=pointer(clock() + HOUR))
+        clock.advance(2 * HOUR)
+
+        assert await table.sweep() == 2
+
     async def test_each_write_sweeps_a_few_rows(self, table: AsyncTable, clock: FakeClock) -> None:
         self.needs_sweeping()
         for _ in range(100):
@@ -176,3 +189,22 @@ class ManyRowsTests(TableSuite, sealed=True):
             await table.insert(new_digest(), new_row(clock))
 
         assert await table.sweep(1000) < 100
+
+    async def test_no_write_sweeps_a_row_that_was_made_to_expire_later(
+        self, table: AsyncTable, clock: FakeClock
+    ) -> None:
+        touched, replaced, inserted = new_digest(), new_digest(), new_digest()
+        await table.insert(inserted, new_row(clock, lives=SECOND))
+        for digest in (touched, replaced):
+            await table.insert(digest, new_row(clock))
+        clock.advance(SECOND)
+        row = new_row(clock, version=2, lives=24 * HOUR)
+        for expires in (row.expires, clock() + HOUR):
+            await table.touch(touched, expires, seen=clock())
+        await table.replace(replaced, row, version=1)
+        await table.insert(inserted, row)
+        clock.advance(3 * HOUR)
+        for _ in range(200):
+            await table.insert(new_digest(), new_row(clock))
+
+        assert [await table.read(digest) is None for digest in (touched, replaced, inserted)] == [False] * 3

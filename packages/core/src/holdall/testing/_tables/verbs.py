@@ -154,7 +154,7 @@ class VerbTests(TableSuite, sealed=True):
 
     async def test_insert_replaces_an_expired_row(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, old = new_digest(), new_principal()
-        await table.insert(digest, new_row(clock, b"old", lives=HOUR, principal=old))
+        await table.insert(digest, new_row(clock, b"old", lives=HOUR, principal=old, client="a telephone"))
         clock.advance(HOUR)
         row = new_row(clock, b"new")
 
