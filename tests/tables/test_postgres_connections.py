@@ -28,6 +28,7 @@ from servers.processes import wait_until
 from tables import forms, rows
 from tables.forms import FORMS, settled
 from tables.rows import DAY, DIGEST
+from tables.uncommitted import UNCOMMITTED
 
 SECOND = timedelta(seconds=1)
 _DONE = Replacement.REPLACED
@@ -284,6 +285,28 @@ def test_endless_conflicts_are_a_store_error(url: str, clock: FakeClock, monkeyp
 
         assert other.execute("SELECT last_value FROM attempts").fetchone() == (4,)
     table.close()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_commit_that_the_server_broke_off_is_not_sent_again(
+    url: str, form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    given: Any = ConnectionPool(url, open=True) if form == "sync" else _awaited_pool(url, runner)
+    with (
+        given as source,
+        opened(form, source, clock, runner) as table,
+        psycopg.connect(url, autocommit=True) as other,
+    ):
+        # Creates the table.
+        assert runner.run(table.read(DIGEST)) is None
+        for statement in UNCOMMITTED:
+            other.execute(statement)
+
+        # The server may have committed it all the same.
+        with pytest.raises(StoreError, match="AdminShutdown, SQLSTATE 57P01"):
+            runner.run(table.insert(DIGEST, new_row(clock)))
+
+        assert other.execute("SELECT last_value FROM attempts").fetchone() == (1,)
 
 
 # Waiting.

@@ -44,6 +44,7 @@ from tables.databases import KINDS, Database
 from tables.forms import FORMS, opened
 from tables.rows import DAY, DIGEST, new_row
 from tables.stolen import traces
+from tables.uncommitted import UNCOMMITTED
 
 SECOND = timedelta(seconds=1)
 _DONE = Replacement.REPLACED
@@ -739,6 +740,24 @@ def test_a_demoted_server_is_tried_once_more_and_written_to_when_it_can_be(
         disposed = engine.dispose()
         if disposed is not None:
             runner.run(disposed)
+
+
+def test_a_commit_that_the_server_broke_off_is_not_sent_again(
+    form: str, open_table: Open, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    database = Database(KINDS["postgres"], postgres)
+    make: Any = create_engine if form == "sync" else create_async_engine
+    table = open_table(make(database.url(form), poolclass=NullPool))
+    # Creates the table.
+    assert runner.run(table.read(DIGEST)) is None
+    for statement in UNCOMMITTED:
+        database.ask(statement)
+
+    # The server may have committed it all the same.
+    with pytest.raises(StoreError, match="SQLSTATE 57P01"):
+        runner.run(table.insert(DIGEST, new_row(clock)))
+
+    assert database.ask("SELECT last_value FROM attempts") == [(1,)]
 
 
 def test_a_connection_that_the_server_closed_while_idle_is_replaced(
