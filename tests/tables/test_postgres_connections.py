@@ -83,12 +83,12 @@ def test_after_a_failover_every_connection_leads_to_the_new_primary(
     url = own_server.new_url()
     digests = [bytes([number]) * 32 for number in range(4)]
 
-    async def use(table: Any, version: int) -> None:
+    async def use(table: Any, version: int, some: list[bytes]) -> None:
         async def write(digest: bytes) -> None:
             row = new_row(clock, version=version + 1)
             assert await table.replace(digest, row, version=version) is _DONE
 
-        await asyncio.gather(*map(write, digests))
+        await asyncio.gather(*map(write, some))
 
     with (
         pool_of(form, url, runner) if given == "pool" else _as_it_is(url) as source,
@@ -96,12 +96,14 @@ def test_after_a_failover_every_connection_leads_to_the_new_primary(
     ):
         for digest in digests:
             assert runner.run(table.insert(digest, new_row(clock)))
-        runner.run(use(table, 1))
+        runner.run(use(table, 1, digests))
 
         with demoted(own_server):
             wait_until("connections can only read", lambda: _only_reads(table, runner))
-            runner.run(use(table, 2))
-            runner.run(use(table, 3))
+            # One request alone, while all of the connections are idle.
+            runner.run(use(table, 2, digests[:1]))
+            runner.run(use(table, 2, digests[1:]))
+            runner.run(use(table, 3, digests))
 
 
 @contextmanager
