@@ -178,7 +178,7 @@ def test_a_url_opens_the_async_table_for_an_async_adapter(url: str, runner: asyn
 @pytest.mark.parametrize("url", ["postgresql://somebody:hunter2@host/x?=1", "host=somewhere hunter2"])
 @pytest.mark.parametrize("kind", [PostgresTable, AsyncPostgresTable])
 def test_an_invalid_url_is_not_shown(kind: type, url: str) -> None:
-    with pytest.raises(ConfigurationError, match="postgresql://user:password@host") as caught:
+    with pytest.raises(ConfigurationError, match=r"postgresql://user:password@host|write %3F for a \?") as caught:
         kind(url)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))

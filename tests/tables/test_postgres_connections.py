@@ -507,6 +507,23 @@ def test_an_invalid_limit_is_refused(url: str, value: str) -> None:
         PostgresTable(f"{url}&timeout={value}")
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("timout=2", r"^the URL does not take timout: did you mean timeout\?$"),
+        ("ssl_mode=require", r"did you mean sslmode\?$"),
+        ("zzz=2", r"not take zzz\. It takes table, timeout, statement_timeout, and the parameters of libpq\.$"),
+        ("sslmode", "^the URL cannot be parsed"),
+    ],
+)
+def test_an_unknown_parameter_is_named(query: str, words: str) -> None:
+    for kind in (PostgresTable, AsyncPostgresTable):
+        with pytest.raises(ConfigurationError, match=words) as caught:
+            kind(f"postgresql://shop:hunter2@localhost/shop?{query}")
+
+        assert caught.value.__context__ is None
+
+
 def test_a_failure_shows_no_values(url: str, clock: FakeClock) -> None:
     table = PostgresTable(url, clock=clock)
     table.create_schema()

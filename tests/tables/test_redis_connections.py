@@ -411,6 +411,45 @@ def test_an_unquoted_password_is_neither_ignored_nor_shown(url: str) -> None:
         assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://h/0?timout=2", r"^the URL does not take timout: did you mean timeout\?$"),
+        ("valkey://u:hunter2@h/0?socket_timeout=2&prefx=shop:", r"does not take prefx: did you mean prefix\?$"),
+        ("unix:///run/redis.sock?soket_timeout=2", r"did you mean socket_timeout\?$"),
+        (
+            "redis://u:hunter2@h?zzz=2",
+            r"not take zzz\. It takes prefix, timeout, .*, and the parameters of redis-py\.$",
+        ),
+        ("redis://h?ssl_ca_certs=ca.pem", "does not take ssl_ca_certs"),
+        ("redis://h?decode_responses=True", "does not take decode_responses"),
+        ("redis://u:hunter2@h?timeout=abc", "^the value of timeout= in the URL has the wrong type"),
+        ("redis://u:hunter2@h/abc", "^the path of the URL is not the number of a database: write redis://user:"),
+        ("redis://u:6379?hunter=2@h", "write %3F for a"),
+    ],
+)
+def test_an_invalid_parameter_is_refused_at_setup_and_named(url: str, words: str) -> None:
+    for form in ("sync", "async"):
+        with pytest.raises(ConfigurationError, match=words) as caught:
+            Sessions(url, key="sid").prepare(form)
+
+        said = "".join(traceback.format_exception(caught.value))
+        assert "hunter" not in said.replace(repr(url), "")
+
+
+def test_a_source_names_an_invalid_parameter_too() -> None:
+    source = FlaskSessionSource("redis://localhost/0?timout=2")
+
+    with pytest.raises(ConfigurationError, match=r"does not take timout: did you mean timeout\?"):
+        Sessions("table", table="moving", key="sid", migrate_from=[source]).prepare("sync")
+
+
+@pytest.mark.parametrize("query", ["ssl_ca_certs=ca.pem&db=2", "max_connections=3&client%5Fname=shop"])
+def test_every_parameter_of_the_driver_is_accepted(query: str) -> None:
+    for form in ("sync", "async"):
+        assert Sessions(f"rediss://localhost?{query}", key="sid").prepare(form)
+
+
 def test_a_failure_shows_no_key(valkey: RedisServer, clock: FakeClock) -> None:
     table = RedisTable(valkey.url, prefix="wrong:", clock=clock)
     valkey.client.set(f"wrong:session:{DIGEST.hex()}", "not a hash")

@@ -359,8 +359,18 @@ def test_the_options_in_a_url_are_used(path: Path, clock: FakeClock) -> None:
 
 @pytest.mark.parametrize(
     ("query", "message"),
-    [("tabel=x", "unknown option"), ("busy_timeout=soon", "cannot be used"), ("table=X", "cannot be a table's name")],
+    [
+        ("tabel=x", r"the URL does not take tabel: did you mean table\?"),
+        ("zzz=x", r"does not take zzz\. It takes table, busy_timeout, synchronous\."),
+        ("busy_timeout=soon", "cannot be used"),
+        ("table=X", "cannot be a table's name"),
+    ],
 )
 def test_an_invalid_option_is_refused(path: Path, query: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Sessions("table", table=f"sqlite:///{path}?{query}", key="sid").prepare("sync")
+
+
+def test_a_question_mark_in_a_path_must_be_escaped() -> None:
+    with pytest.raises(ConfigurationError, match=r"write %3F for a \? in a path"):
+        Sessions("sqlite:///what?100.db", key="sid").prepare("sync")

@@ -9,7 +9,7 @@ URL, the form (``"sync"`` or ``"async"``) and the clock.
 import difflib
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdall._clock import Clock
 from holdall._errors import ConfigurationError
@@ -109,13 +109,12 @@ def _open_sqlite(url: str, form: Kind, clock: Clock, create: bool) -> Table:
     from urllib.parse import unquote
 
     from holdall.tables.sqlite import SQLiteTable
-    from holdall.tables.urls import split_options, timeout_of
+    from holdall.tables.urls import refuse_unknown, split_options, timeout_of
 
-    url, options = split_options(url, {"table": str, "busy_timeout": timeout_of, "synchronous": str.upper})
+    known: dict[str, Callable[[str], Any]] = {"table": str, "busy_timeout": timeout_of, "synchronous": str.upper}
+    refuse_unknown(url, known)
+    url, options = split_options(url, known)
     _, _, rest = url.partition("://")
-    if "?" in rest:
-        msg = f"{url!r} has an unknown option: it takes table, busy_timeout and synchronous. Write %3F for a ?."
-        raise ConfigurationError(msg)
     if not rest.startswith("/"):
         msg = f"{url!r} has two slashes and needs three before a path: sqlite:///{rest}, or four if it is absolute."
         raise ConfigurationError(msg)

@@ -1,9 +1,10 @@
 """Create clients for Redis and Valkey, for all modules that store or find sessions there."""
 
 import asyncio
+import inspect
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,11 +13,13 @@ from holdall._connections import Generations, PerLoop, PerProcess
 from holdall._errors import ConfigurationError, StoreError
 from holdall.tables._steps import is_async
 from holdall.tables.failures import cause_of, shown_address
+from holdall.tables.urls import refuse_unknown
 
 try:
     import redis
     import redis.asyncio
     from redis.backoff import NoBackoff
+    from redis.connection import parse_url
     from redis.exceptions import (
         BusyLoadingError,
         ClusterDownError,
@@ -41,6 +44,13 @@ _MOST_CONNECTIONS = 50
 
 # Valkey's schemes, which the driver does not know, and the equivalent schemes that it does know.
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
+
+# The parameters of redis-py that an application is most likely to set.
+_TIMEOUTS = ("timeout", "socket_timeout", "socket_connect_timeout")
+_EXAMPLE = "redis://user:password@host:6379/0, with %40, %2F, %3F and %23 for an @, /, ? and # in a password"
+
+# Stand for any further parameters.
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 _FAILURES = (RedisError, RedisClusterException)
 
@@ -133,14 +143,15 @@ class Server:
     Args:
         given: A URL, for which each process opens its own connections, or a client or a pool of redis-py.
         timeout: The limit of each wait, unless the URL itself sets one.
+        ours: Parameters that were in the URL or could have been, for error messages.
 
     Raises:
         ConfigurationError: The URL is invalid, or the client decodes responses.
     """
 
-    def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
+    def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT, ours: Collection[str] = ()) -> None:
         # Created right away, so that an invalid URL fails now rather than with the first request.
-        client, make = _client(redis, _Pool, given, timeout)
+        client, make = _client(redis, _Pool, given, timeout, ours)
         self._address = _address(client)
         self._clients = PerProcess(make) if isinstance(given, str) else _Given(client, PerProcess(make))
 
@@ -179,8 +190,8 @@ class Server:
 class AsyncServer:
     """The async version of ``Server``. With a URL, it opens its own connections in each event loop."""
 
-    def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
-        client, make = _client(redis.asyncio, _AsyncPool, given, timeout)
+    def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT, ours: Collection[str] = ()) -> None:
+        client, make = _client(redis.asyncio, _AsyncPool, given, timeout, ours)
         self._address = _address(client)
         copies = PerLoop(make, _aclose)
         self._clients = copies if isinstance(given, str) else _AsyncGiven(client, copies)
@@ -249,12 +260,14 @@ def answers_later(given: Any) -> bool:
     return is_async(given.execute_command if hasattr(given, "execute_command") else given.disconnect)
 
 
-def _client(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> tuple[Any, Callable[[], Any]]:
+def _client(
+    module: Any, pool_class: Any, given: Any, timeout: timedelta, ours: Collection[str]
+) -> tuple[Any, Callable[[], Any]]:
     """Return the *given* client, or one made from a URL, and a function that makes another like it."""
     if isinstance(given, str):
 
         def make() -> Any:
-            return module.Redis.from_pool(_pool(pool_class, given, timeout.total_seconds()))
+            return module.Redis.from_pool(_pool(pool_class, given, timeout.total_seconds(), ours))
 
         return make(), make
     client = given if hasattr(given, "execute_command") else module.Redis(connection_pool=given)
@@ -264,14 +277,13 @@ def _client(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> tup
     return client, lambda: _copy(module, pool_class, client)
 
 
-def _pool(pool_class: Any, url: str, seconds: float) -> Any:
+def _pool(pool_class: Any, url: str, seconds: float, ours: Collection[str]) -> Any:
     scheme, separator, rest = url.partition("://")
+    # Checked first, because the driver's message may contain part of the password.
+    _check_values(url)
     try:
         parts = urlsplit(url)
-        if parts.fragment or (scheme != "unix" and not re.fullmatch(r"/?|/\d+", unquote(parts.path))):
-            # The driver would ignore it. It is a mistake, or the rest of a password that contains a # or a slash.
-            raise ValueError
-        return pool_class.from_url(
+        pool = pool_class.from_url(
             _SCHEMES.get(scheme, scheme) + separator + rest,
             timeout=seconds,
             socket_timeout=seconds,
@@ -283,9 +295,37 @@ def _pool(pool_class: Any, url: str, seconds: float) -> Any:
             protocol=2,
         )
     except ValueError:
-        # The driver's message may contain part of the password.
-        msg = "the URL cannot be parsed: write redis://user:password@host:6379/0, with %40 for an @ in a password."
+        # As above.
+        msg = f"the URL cannot be parsed: write {_EXAMPLE}."
         raise ConfigurationError(msg) from None
+    # The driver would ignore these. Each is a mistake, or the rest of a password.
+    if parts.fragment or (scheme != "unix" and not re.fullmatch(r"/?|/\d+", unquote(parts.path))):
+        msg = f"the path of the URL is not the number of a database: write {_EXAMPLE}."
+        raise ConfigurationError(msg)
+    # The driver would refuse an unknown parameter with the first connection.
+    refuse_unknown(url, (*ours, *_TIMEOUTS), _parameters(pool), driver="redis-py")
+    return pool
+
+
+def _check_values(url: str) -> None:
+    """Refuse a parameter in *url* whose value the driver cannot parse."""
+    for part in url.partition("?")[2].split("&"):
+        name = part.partition("=")[0]
+        try:
+            parse_url(f"redis://localhost?{part}")  # type: ignore[no-untyped-call]  # by the driver
+        except ValueError:
+            # Only the driver's own parameters have a type, so this is not part of a password.
+            msg = f"the value of {name}= in the URL has the wrong type: redis-py expects a number, for example."
+            raise ConfigurationError(msg) from None
+
+
+def _parameters(pool: Any) -> set[str]:
+    """Return the parameters that a URL may set for the connections of *pool*."""
+    kinds = [*pool.connection_class.__mro__, *type(pool).__mro__]
+    signatures = [inspect.signature(kind.__init__) for kind in kinds if "__init__" in vars(kind)]
+    names = {each.name for signature in signatures for each in signature.parameters.values() if each.kind not in _REST}
+    # Sessions are stored as bytes.
+    return names - {"self", "decode_responses", "legacy_responses"}
 
 
 def _copy(module: Any, pool_class: Any, client: Any) -> Any:

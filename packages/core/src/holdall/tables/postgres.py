@@ -8,6 +8,7 @@ run the steps of the verbs.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -17,7 +18,7 @@ from holdall._errors import ConfigurationError
 from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, conflict_pause
-from holdall.tables.urls import checked_timeout, split_options, timeout_of
+from holdall.tables.urls import checked_timeout, refuse_unknown, split_options, timeout_of
 
 try:
     import psycopg
@@ -279,6 +280,10 @@ class AsyncPostgresTable(AsyncTwin[Verbs]):
         raise failure
 
 
+# Our parameters in a URL.
+_IN_URLS: dict[str, Callable[[str], Any]] = {"table": str, "timeout": timeout_of, "statement_timeout": timeout_of}
+
+
 class _Options(NamedTuple):
     table: str
     max_size: int
@@ -299,8 +304,7 @@ def _read(
     limits = checked_timeout("timeout", timeout), checked_timeout("statement_timeout", statement_timeout)
     options = _Options(table, max_size, *limits, synchronous_commit)
     if isinstance(given, str):
-        known: dict[str, Callable[[str], Any]] = {"table": str, "timeout": timeout_of, "statement_timeout": timeout_of}
-        given, stated = split_options(given, known)
+        given, stated = split_options(given, _IN_URLS)
         options = options._replace(**stated)
     elif options.synchronous_commit is not None:
         msg = "synchronous_commit needs a URL: a pool that is passed in has its own setting."
@@ -316,12 +320,15 @@ async def _close(pool: AsyncOwnPool) -> None:
 
 
 def _conninfo(url: str, options: _Options) -> str:
-    try:
+    parameters: dict[str, Any] | None = None
+    with suppress(psycopg.ProgrammingError):
         parameters = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        # The message would show the URL, and so its password.
+    if parameters is None:
+        libpqs = [option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()]
+        refuse_unknown(url, _IN_URLS, libpqs, driver="libpq")
+        # The driver's message would show the URL, and so its password.
         msg = "the URL cannot be parsed: write it as postgresql://user:password@host:port/database."
-        raise ConfigurationError(msg) from None
+        raise ConfigurationError(msg)
     parameters.setdefault("connect_timeout", max(2, round(options.timeout.total_seconds())))
     if options.synchronous_commit is not None:
         # Set when connecting, which costs no round trip.

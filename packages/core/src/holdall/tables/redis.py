@@ -333,7 +333,7 @@ class RedisTable(SyncTwin[_Verbs]):
         self, client: str | Any, *, prefix: str = "holdall:", timeout: timedelta | int = TIMEOUT, clock: Clock = utc_now
     ) -> None:
         given, prefix = _read(client, prefix, awaited=False)
-        self._server = Server(given, timeout=checked_timeout("timeout", timeout))
+        self._server = Server(given, timeout=checked_timeout("timeout", timeout), ours=("prefix",))
         self._verbs = _Verbs(prefix, clock)
 
     def close(self) -> None:
@@ -357,7 +357,7 @@ class AsyncRedisTable(AsyncTwin[_Verbs]):
         self, client: str | Any, *, prefix: str = "holdall:", timeout: timedelta | int = TIMEOUT, clock: Clock = utc_now
     ) -> None:
         given, prefix = _read(client, prefix, awaited=True)
-        self._server = AsyncServer(given, timeout=checked_timeout("timeout", timeout))
+        self._server = AsyncServer(given, timeout=checked_timeout("timeout", timeout), ours=("prefix",))
         self._verbs = _Verbs(prefix, clock)
 
     async def aclose(self) -> None:

@@ -2,17 +2,19 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
 from holdall._errors import ConfigurationError
+from holdall._option_hints import meant_by
 
-__all__ = ["checked_name", "checked_timeout", "split_options", "timeout_of"]
+__all__ = ["checked_name", "checked_timeout", "refuse_unknown", "split_options", "timeout_of"]
 
 # PostgreSQL truncates names of 64 bytes and more, and the indexes' names are longer.
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_PARAMETER = re.compile(r"[A-Za-z_]+")
 
 
 def split_options(url: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[str, dict[str, Any]]:
@@ -36,6 +38,34 @@ def split_options(url: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[
             msg = f"the option {name}= in the table's URL cannot be used: {exc}."
             raise ConfigurationError(msg) from None
     return "?".join((address, "&".join(left))) if left else address, options
+
+
+def refuse_unknown(url: str, ours: Collection[str], others: Collection[str] = (), *, driver: str = "") -> None:
+    """
+    Refuse a *url* with an unknown parameter.
+
+    Args:
+        ours: The parameters that we read.
+        others: Those that the driver reads.
+        driver: The driver's name, for the message.
+
+    Raises:
+        ConfigurationError: A parameter is unknown; the message suggests the closest known one.
+    """
+    query = url.partition("?")[2]
+    names = [unquote(part.partition("=")[0]) for part in query.split("&") if part]
+    unknown = next((name for name in names if name not in ours and name not in others), None)
+    if unknown is None:
+        return
+    if "@" in query or not _PARAMETER.fullmatch(unknown):
+        # Not shown, because it may be the rest of a password.
+        msg = "the part of the URL after the ? must be name=value: write %3F for a ? in a path or a password."
+        raise ConfigurationError(msg)
+    meant = " or ".join(meant_by(unknown, {*ours, *others}))
+    known = ", ".join((*ours, *([f"and the parameters of {driver}"] if driver else [])))
+    hint = f": did you mean {meant}?" if meant else f". It takes {known}."
+    msg = f"the URL does not take {unknown}{hint}"
+    raise ConfigurationError(msg)
 
 
 def checked_name(table: str) -> str:
