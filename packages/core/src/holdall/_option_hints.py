@@ -67,21 +67,24 @@ def check_known(
         elsewhere: The options that other objects take, by the object's name.
 
     Raises:
-        ConfigurationError: An option is unknown; the message suggests the closest known one first.
+        ConfigurationError: An option is unknown; the message suggests the closest known one, or else lists them all.
     """
     unknown = sorted(set(options) - set(known))
     if unknown:
-        hints = " ".join(_hint(name, known, what, elsewhere) for name in unknown)
-        msg = f"{hints} It takes {', '.join(sorted(known))}."
-        raise ConfigurationError(msg)
+        hints = [_hint(name, known, elsewhere) for name in unknown]
+        sentences = [f"{what} does not take {name}{hint or '.'}" for name, hint in zip(unknown, hints, strict=True)]
+        if not all(hints):
+            sentences.append(f"It takes {', '.join(sorted(known))}.")
+        raise ConfigurationError(" ".join(sentences))
 
 
-def _hint(name: str, known: Collection[str], what: str, elsewhere: Mapping[str, Collection[str]]) -> str:
+def _hint(name: str, known: Collection[str], elsewhere: Mapping[str, Collection[str]]) -> str:
+    """Return the end of a sentence that suggests another option, or ``""``."""
     owner = next((owner for owner, names in elsewhere.items() if name in names), None)
     if owner is not None:
-        return f"{what} does not take {name}, an option of {owner}."
+        return f", an option of {owner}."
     meant = " or ".join(meant_by(name, known)) or _meant_elsewhere(name, elsewhere)
-    return f"{what} does not take {name}: did you mean {meant}?" if meant else f"{what} does not take {name}."
+    return f": did you mean {meant}?" if meant else ""
 
 
 def _meant_elsewhere(name: str, elsewhere: Mapping[str, Collection[str]]) -> str:
