@@ -185,12 +185,32 @@ def test_a_store_object_can_have_its_own_secret(table: MemoryTable) -> None:
     assert len(table) == 1
 
 
-@pytest.mark.parametrize("options", [{"read_framework_cookies": True}, {"principal_key": "user_id"}])
-def test_options_are_refused_with_an_existing_sessions_object(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"principal_key": "user_id"}, r"its Sessions: pass principal_key to that, or leave it out\.$"),
+        (
+            {"read_framework_cookies": True},
+            r"instead of read_.*, pass it also_read=\[FlaskFormat\(…\)\] .* migrate_from=\[CookieSource\(Flask",
+        ),
+        (
+            {"read_framework_cookies": True, "secure": True, "carry": ["cart"]},
+            "pass carry, secure to that, or leave it out; instead of read_framework_cookies",
+        ),
+    ],
+)
+def test_options_are_refused_with_an_existing_sessions_object(options: dict[str, Any], message: str) -> None:
     sessions = Sessions("table", key="_shop", table="session")
 
-    with pytest.raises(ConfigurationError, match=f"pass {next(iter(options))} to that"):
+    with pytest.raises(ConfigurationError, match=message):
         Holdall(Flask(__name__), sessions, **options)
+
+
+def test_sessions_in_place_of_the_application_are_an_error_that_says_so() -> None:
+    sessions: Any = Sessions("table", key="_shop", table="session")
+
+    with pytest.raises(ConfigurationError, match=r"^a Sessions is not a Flask application: write Holdall\(app, sess"):
+        Holdall(sessions)
 
 
 def test_one_extension_serves_applications_with_different_settings() -> None:

@@ -25,8 +25,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from holdall import ConfigurationError, CookieStore
-from holdall.formats import NativeFormat
+from holdall import ConfigurationError, CookieStore, Sessions
+from holdall.formats import FlaskFormat, NativeFormat
+from holdall.sources.cookie import CookieSource
 from holdall.testing import Request as Asked
 from holdall.testing import asgi_client
 from holdall_django import SessionMiddleware as DjangoSessionMiddleware
@@ -103,6 +104,20 @@ def test_a_visitor_logged_in_with_flasks_sessions_stays_logged_in(before: dict[s
     later.set_cookie(name, client.get_cookie(name).value)
     assert later.get("/").json == {"user": "7", "seen": True}
     assert later.get("/flashed").json == ["Welcome"]
+
+
+@pytest.mark.parametrize("store", ["cookie", "memory://advice"])
+def test_sessions_of_the_applications_own_read_flasks_cookies_as_the_error_says(store: str) -> None:
+    old = flask_cookie(flask_application())
+    reading: dict[str, Any] = {"also_read": [FlaskFormat(SECRET)]}
+    if store != "cookie":
+        reading = {"migrate_from": [CookieSource(FlaskFormat(SECRET), key="session")]}
+    app = flask_application()
+    Holdall(app, Sessions(store, key="session", secret_key_base=SECRET, **reading))
+    client = app.test_client()
+    client.set_cookie("session", old)
+
+    assert client.get("/").json == {"user": "7", "seen": True}
 
 
 @pytest.mark.filterwarnings("ignore::holdall._keys.WeakSecretWarning")

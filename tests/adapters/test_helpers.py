@@ -64,6 +64,10 @@ class TestFastAPI:
         assert client.get("/").json() == {"cart": ["hat"], "user": 7}
         assert before.isdisjoint(cookie.value for cookie in client.cookies.jar)
 
+    def test_the_application_instead_of_its_sessions_is_an_error_that_says_so(self, client: Any) -> None:
+        with pytest.raises(ConfigurationError, match=r"^sessions= takes a Sessions\(…\), not a FastAPI\.$"):
+            force_login(client, client.app, 7)
+
     def test_a_session_that_a_test_only_reads_stays_unchanged(self, client: Any, sessions: Sessions) -> None:
         with session_transaction(client, sessions) as session:
             assert not session

@@ -1,14 +1,14 @@
 """Let an adapter read the cookies in which its framework previously kept sessions."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
 from holdall._errors import ConfigurationError
 from holdall._keys import is_fit
 from holdall.formats import Format
 from holdall.sources.cookie import CookieSource
 
-__all__ = ["reading_framework_cookies"]
+__all__ = ["reading_framework_cookies", "refuse_options"]
 
 
 def reading_framework_cookies(options: Mapping[str, Any], format: Format) -> dict[str, Any]:
@@ -38,3 +38,28 @@ def reading_framework_cookies(options: Mapping[str, Any], format: Format) -> dic
 
         reading["fallbacks"] = [each for each in options.get("fallbacks", ()) if is_fit(each, at_least=SECRET_BYTES)]
     return reading
+
+
+def refuse_options(call: str, options: Iterable[str], *, format: str) -> NoReturn:
+    """
+    Refuse *options* of an adapter that was also given its ``Sessions``.
+
+    Args:
+        call: The adapter's call, for the message.
+        format: The name of the format of the framework's cookies.
+
+    Raises:
+        ConfigurationError: The message says where each option belongs.
+    """
+    others = sorted(set(options) - {"read_framework_cookies"})
+    advice = []
+    if others:
+        advice.append(f"pass {', '.join(others)} to that, or leave it out")
+    if len(others) < len(set(options)):
+        advice.append(
+            f"instead of read_framework_cookies, pass it also_read=[{format}(…)] from holdall.formats for sessions in "
+            f"cookies, or migrate_from=[CookieSource({format}(…), key=…)] from holdall.sources.cookie for those in a "
+            "table"
+        )
+    msg = f"{call} already has its Sessions: {'; '.join(advice)}."
+    raise ConfigurationError(msg)

@@ -22,7 +22,7 @@ from holdall._group_checks import check_keys, checked_list
 from holdall._header_lists import environ_header, for_caches, with_session_headers
 from holdall._lifecycle import ResponseHeaders
 from holdall._lifecycle.saving import check_savable
-from holdall._migrate import reading_framework_cookies
+from holdall._migrate import reading_framework_cookies, refuse_options
 from holdall._option_hints import meant_by
 from holdall._recorded_login import record_repeated_login
 from holdall._redacted import HiddenBytes
@@ -83,6 +83,7 @@ __all__ = [
     "permanent_max_age",
     "reading_framework_cookies",
     "record_repeated_login",
+    "refuse_options",
     "several_workers",
     "state_of",
     "take_flashes",

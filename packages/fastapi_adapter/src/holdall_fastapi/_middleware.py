@@ -8,7 +8,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
-from holdall import ConfigurationError, Sessions, asgi
+from holdall import Sessions, asgi
+from holdall.adapters import refuse_options
 from holdall_fastapi._configuration import Arguments, sessions_by_arguments
 
 __all__ = ["SessionMiddleware"]
@@ -61,9 +62,8 @@ class SessionMiddleware(asgi.SessionMiddleware):
         if sessions is None:
             sessions = sessions_by_arguments(read_framework_cookies=read_framework_cookies, **options)
         elif read_framework_cookies or options:
-            given = ", ".join(sorted({*options, *(["read_framework_cookies"] if read_framework_cookies else [])}))
-            msg = f"SessionMiddleware(app, sessions=…) already has its Sessions: pass {given} to that, or leave it out."
-            raise ConfigurationError(msg)
+            given = {**options, **({"read_framework_cookies": True} if read_framework_cookies else {})}
+            refuse_options("SessionMiddleware(app, sessions=…)", given, format="StarletteFormat")
         super().__init__(
             app, sessions, fetch=fetch, also=also, check_ended_every=check_ended_every, close_code=close_code
         )

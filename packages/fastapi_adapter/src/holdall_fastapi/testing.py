@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from holdall import Session, Sessions
-from holdall.adapters import state_of
+from holdall.adapters import check_keys, state_of
 
 __all__ = ["force_login", "session_transaction"]
 
@@ -26,9 +26,11 @@ def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
             ``transport=`` from then on.
 
     Raises:
-        ConfigurationError: The sessions are in an async table that was passed as an object. In tests, open one by its
-            URL, or use ``holdall.testing.init_test_session_async``.
+        ConfigurationError: *sessions* is something else, such as the application. Or the sessions are in an async table
+            that was passed as an object: in tests, open one by its URL, or use
+            ``holdall.testing.init_test_session_async``.
     """
+    check_keys((sessions,))
     request = client.build_request("GET", "/")
     name = "cookie" if sessions.transport is None else sessions.transport.name
     session = sessions.fetch(request.headers.get(name, ""), https=request.url.scheme == "https")

@@ -7,7 +7,7 @@ import flask
 from flask import Flask, current_app, has_request_context
 
 from holdall import ConfigurationError, SessionError, Sessions
-from holdall.adapters import SessionGroup, checked_list
+from holdall.adapters import SessionGroup, checked_list, refuse_options
 from holdall_flask._answers import answer
 from holdall_flask._configuration import Configuration
 from holdall_flask._devices import device_answerer
@@ -50,9 +50,8 @@ class Holdall:
         self._group: SessionGroup | None = None
         if sessions is not None:
             if read_framework_cookies or options:
-                given = ", ".join(sorted({*options, *(["read_framework_cookies"] if read_framework_cookies else [])}))
-                msg = f"Holdall(app, sessions) already has its Sessions: pass {given} to that, or leave it out."
-                raise ConfigurationError(msg)
+                given = {**options, **({"read_framework_cookies": True} if read_framework_cookies else {})}
+                refuse_options("Holdall(app, sessions)", given, format="FlaskFormat")
             self._group = SessionGroup(sessions, self._also, form="sync")
         self._reads_flasks = read_framework_cookies
         self._options = options
@@ -64,9 +63,12 @@ class Holdall:
         Set up *app* to keep its sessions with this extension.
 
         Raises:
-            ConfigurationError: The settings that *app* has so far, or the options, are invalid.
+            ConfigurationError: *app* is not an application, or its settings so far or the options are invalid.
             ModuleNotFoundError: The table needs a driver that is not installed.
         """
+        if not isinstance(app, Flask):
+            msg = f"a {type(app).__qualname__} is not a Flask application: write Holdall(app, sessions)."
+            raise ConfigurationError(msg)
         group = self._group
         flasks = app.session_interface if self._reads_flasks else None
         by_settings = Configuration(self._options, flasks, self._also)
