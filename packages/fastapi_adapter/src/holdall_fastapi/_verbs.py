@@ -2,6 +2,7 @@
 Offer Plug's verbs as functions of a request or a WebSocket, as an alternative to the mapping.
 
 Each takes the connection as its first argument and calls the method of ``Session``; only ``fetch_session`` is async.
+``configured_sessions`` returns the application's ``Sessions``.
 """
 
 from inspect import Parameter, Signature
@@ -12,18 +13,36 @@ from starlette.requests import HTTPConnection, Request
 
 from holdall import ConfigurationError, Session, Sessions, asgi
 from holdall.adapters import AsyncSession, ConfigureOptions, SessionView
+from holdall.nested import KEY, exchange_of
 
 __all__ = [
     "SessionDep",
     "SessionOf",
     "clear_session",
     "configure_session",
+    "configured_sessions",
     "delete_session",
     "fetch_session",
     "get_session",
     "put_session",
     "template_session",
 ]
+
+
+def configured_sessions(connection: HTTPConnection) -> Sessions:
+    """
+    Return the main ``Sessions`` of the application that handles *connection*.
+
+    ``SessionMiddleware`` has created them if it was given ``secret_key=`` instead of ``sessions=``.
+
+    Raises:
+        ConfigurationError: The request did not pass through ``SessionMiddleware``.
+    """
+    session = session_of(connection)
+    exchange = exchange_of(connection.scope[KEY], session)
+    group = exchange.group
+    # An application inside another one can use an additional session of that one as its own.
+    return next((each for each in (group.main, *group.also) if exchange.session_of(each) is session), group.main)
 
 
 async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = None) -> AsyncSession:

@@ -9,6 +9,7 @@ from holdall_flask._session import FlaskSession
 from holdall_flask._verbs import (
     clear_session,
     configure_session,
+    configured_sessions,
     delete_session,
     fetch_session,
     get_session,
@@ -20,6 +21,7 @@ __all__ = [
     "Holdall",
     "clear_session",
     "configure_session",
+    "configured_sessions",
     "delete_session",
     "fetch_session",
     "get_session",

@@ -1,27 +1,56 @@
 """
 Offer Plug's verbs as functions, for the session of the current request.
 
-Each is the same as the ``flask.session`` method of that name.
+Each is the same as the ``flask.session`` method of that name. ``configured_sessions`` returns an application's
+``Sessions``.
 """
 
 from typing import Any, Unpack, cast
 
 import flask
+from flask import Flask, current_app
 from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
-from holdall import Sessions
+from holdall import ConfigurationError, Sessions
 from holdall.adapters import ConfigureOptions, state_of
+from holdall_flask._interface import Interface
 from holdall_flask._session import BorrowedSession, FlaskSession
 
 __all__ = [
     "clear_session",
     "configure_session",
+    "configured_sessions",
     "delete_session",
     "fetch_session",
     "get_session",
     "put_session",
 ]
+
+_UNAVAILABLE = (
+    "the session is unavailable: set up Holdall(app, sessions), "
+    "or Holdall(app) and a SECRET_KEY in the application's config."
+)
+
+
+def configured_sessions(app: Flask | None = None) -> Sessions:
+    """
+    Return the main ``Sessions`` of an application, also if ``Holdall`` has created them from settings and options.
+
+    If the application's settings change, so may the object.
+
+    Args:
+        app: The application; by default the current one.
+
+    Raises:
+        ConfigurationError: The application has no ``Holdall``, or no secret for its sessions.
+    """
+    app = app or current_app
+    interface = app.session_interface
+    group = interface.group_of(app) if isinstance(interface, Interface) else None
+    if group is None:
+        raise ConfigurationError(_UNAVAILABLE)
+    return group.main
 
 
 def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
@@ -38,11 +67,7 @@ def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
     # The session itself, because the proxy lasts only as long as the request.
     session = cast("LocalProxy[SessionMixin]", flask.session)._get_current_object()
     if not isinstance(session, FlaskSession | BorrowedSession):
-        msg = (
-            "the session is unavailable: set up Holdall(app, sessions), "
-            "or Holdall(app) and a SECRET_KEY in the application's config."
-        )
-        raise RuntimeError(msg)  # noqa: TRY004  # Flask raises it for its own sessions
+        raise RuntimeError(_UNAVAILABLE)  # noqa: TRY004  # Flask raises it for its own sessions
     opened = cast("FlaskSession", session)
     if sessions is None:
         return opened
