@@ -8,6 +8,8 @@ import pytest
 from command.program import run
 
 SHOP = """
+import os
+
 from holdall import ConfigurationError, Sessions
 
 sessions = Sessions("table", table="check", key="sid")
@@ -24,12 +26,32 @@ def refuse():
 
 def fail():
     raise OSError("a password")
+
+def fail_to_look_up():
+    {}["a password"]
+
+def of_environment():
+    return os.environ["SHOP_SECRET"]
+
+def needs_module():
+    import uninstalled.driver
+
+def without_driver():
+    import sys
+    sys.modules["redis"] = None
+    return Sessions("redis://u:password@localhost/0", key="sid")
+
+def answer(environ, start_response):
+    raise AssertionError
 """
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
+    (tmp_path / "broken.py").write_text("password = = 1", encoding="utf-8")
+    refusing = "from holdall import Sessions; Sessions('tabel', key='sid')"
+    (tmp_path / "refusing.py").write_text(refusing, encoding="utf-8")
     return tmp_path
 
 
@@ -58,11 +80,23 @@ def test_a_program_can_read_it_and_it_fails_if_a_required_line_is_not_met(shop: 
     ("place", "words"),
     [
         ("shop", "write MODULE:NAME"),
-        ("shop:number", "shop:number is a int, not Sessions"),
+        ("shop.py:sessions", "shop.py is a file, and the command takes a module: write shop:sessions."),
+        ("./web/shop.py:sessions", "write web.shop:sessions."),
+        ("shop:number", "shop:number is an int, not Sessions"),
+        ("shop:answer", "shop:answer is a function that needs arguments, not Sessions or a function that returns"),
+        ("shop:App", "shop:App is an App, not Sessions"),
         ("shop:refuse", "the secret is missing"),
-        ("shop:fail", "shop:fail could not be imported: OSError."),
-        ("shop:nothing", "shop:nothing could not be imported: AttributeError."),
-        ("nowhere:sessions", "nowhere:sessions could not be imported: ModuleNotFoundError."),
+        ("shop:fail", "shop:fail failed: OSError."),
+        ("shop:fail_to_look_up", "shop:fail_to_look_up failed: KeyError."),
+        ("shop:of_environment", "failed: it needs the environment variable SHOP_SECRET, which is not set."),
+        ("shop:needs_module", "failed: it needs the module uninstalled, which is not installed."),
+        ("shop:without_driver", "RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'"),
+        ("shop:nothing", "shop has no nothing: did you mean shop:sessions?"),
+        ("json:nothing", "json has no nothing."),
+        ("nowhere:sessions", "nowhere could not be imported: there is no module nowhere in the current folder, nor"),
+        ("shop.web:sessions", "there is no module shop.web in the current folder"),
+        ("broken:sessions", "broken could not be imported: SyntaxError."),
+        ("refusing:sessions", "is neither"),
     ],
 )
 def test_an_invalid_place_is_an_error_that_shows_no_secret(shop: Path, place: str, words: str) -> None:
