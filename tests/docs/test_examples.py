@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from docs.blocks import ROOT, compiled, python_blocks
 from docs.projects import pasted
 from docs.recipes import write
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
+from holdall_flask import configured_sessions
 
 SECRET = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 
@@ -170,6 +172,15 @@ def test_the_tours_five_line_suite_passes(tmp_path: Path) -> None:
 
     assert ran.returncode == 0, ran.stdout
     assert "passed" in ran.stdout
+
+
+def test_the_applications_that_move_sessions_encrypt_their_rows_and_keep_flasks_lifetime() -> None:
+    names = names_of("docs/moving.md")
+    sessions = configured_sessions(names["app"])
+
+    assert sessions.settings.idle_timeout == timedelta(days=31).total_seconds()
+    for each in (sessions, names["api"], names["shop"]):
+        assert "encrypted under the ID and the secret" in str(each.describe())
 
 
 def test_the_feed_in_fastapis_readme_is_only_for_its_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from holdall.sources.flask_session import FlaskSessionSource
 from holdall.steps import run_async
 from holdall.stores._migration import MigratingStore
 from holdall.testing import Browser, FakeClock, Request, as_async, wsgi_client
-from holdall_flask import Holdall
+from holdall_flask import Holdall, configured_sessions
 from servers.processes import free_port, wait_until
 from servers.redis import RedisServer
 from sizes import EXAMPLES
@@ -115,6 +115,58 @@ def test_a_flask_application_switches_over_without_visitors_noticing(server: Red
     assert [after.send(Request("GET", "/")).status for _ in range(2)] == [200, 200]
     assert b'"user_id":7' in after.send(Request("GET", "/")).body
     assert browser["session"] != old
+
+
+def moved_application(server: RedisServer, name: str, **options: Any) -> flask.Flask:
+    """Return an application as docs/moving.md shows it, which adds to the session at each request."""
+    app = flask.Flask(__name__)
+    app.secret_key = SECRET
+    Holdall(app, store="table", table=name, migrate_from=[FlaskSessionSource(server.client)], **options)
+
+    @app.get("/")
+    def show() -> dict[str, Any]:
+        flask.session["seen"] = True
+        return {key: value for key, value in flask.session.items() if key != "_permanent"}
+
+    return app
+
+
+def flask_visitor() -> str:
+    """Return a cookie of Flask's own sessions."""
+    app = flask.Flask(__name__)
+    app.secret_key = SECRET
+
+    @app.get("/")
+    def begin() -> str:
+        flask.session["cart"] = ["plums"]
+        return ""
+
+    return cookie_of(app)
+
+
+def test_cookies_of_flask_and_of_flask_session_are_moved_at_once(server: RedisServer) -> None:
+    theirs = cookie_of(old_application(server, {"cart": ["apples"]}))
+    app = moved_application(server, f"memory://both {server.port}", read_framework_cookies=True)
+    carts = []
+    for cookie in (theirs, flask_visitor()):
+        client = app.test_client()
+        client.set_cookie("session", cookie)
+        client.get("/")
+        carts.append(client.get("/").json)
+
+    assert carts == [{"cart": ["apples"], "seen": True}, {"cart": ["plums"], "seen": True}]
+    with app.app_context():
+        assert configured_sessions().settings.idle_timeout == timedelta(days=31).total_seconds()
+
+
+def test_a_login_under_a_key_of_the_applications_own_is_moved_as_a_login(server: RedisServer) -> None:
+    cookie = cookie_of(old_application(server, {"member_id": 7}))
+    app = moved_application(server, f"memory://member {server.port}", principal_key="member_id")
+    client = app.test_client()
+    client.set_cookie("session", cookie)
+
+    assert client.get("/").json == {"member_id": 7, "seen": True}
+    assert len(configured_sessions(app).list(7)) == 1
 
 
 def test_a_moved_session_ends_when_it_would_have_ended(server: RedisServer, clock: FakeClock) -> None:
