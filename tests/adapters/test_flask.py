@@ -1,6 +1,7 @@
 """The adapter for Flask: the adapter suite, and features that only a Flask application has."""
 
 import http.client
+import json
 import logging
 import sys
 import threading
@@ -519,6 +520,34 @@ def test_verbs(app: Flask) -> None:
         clear_session()
         assert get_session() == {}
         assert fetch_session() is fetch_session()
+
+
+def test_an_async_view_awaits_no_method_of_the_session(table_name: str) -> None:
+    pytest.importorskip("asgiref")
+    sessions = Sessions("table", key="_shop", table=table_name, principal_key="user_id")
+    app = application(sessions)
+
+    @app.get("/async")
+    async def view() -> dict[str, int]:
+        fetch_session().login(7)
+        session["seen"] = True
+        fetch_session().save()
+        visits = fetch_session().atomic_update("visits", lambda visits: visits + 1, default=0)
+        return {"visits": visits, "ended": await sessions.revoke_async(7, keep=fetch_session())}
+
+    client = app.test_client()
+    client.get("/async")
+
+    assert client.get("/async").json == {"visits": 2, "ended": 0}
+
+
+def test_json_encodes_the_session_but_not_flasks_proxy(app: Flask) -> None:
+    with app.test_request_context():
+        session["n"] = 1
+
+        assert json.dumps(fetch_session()) == json.dumps(dict(session)) == '{"n": 1}'
+        with pytest.raises(TypeError):
+            json.dumps(session)
 
 
 def test_configure_accepts_plugs_options_and_dynamos(app: Flask) -> None:
