@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from holdall import Sessions
 from holdall._cookies import SUFFIXES
-from holdall_flask import Holdall
+from holdall_flask import Holdall, fetch_session
 
 flask_login = pytest.importorskip("flask_login")
 
@@ -147,3 +147,28 @@ def test_a_user_who_is_not_remembered_is_logged_out_without_a_session(client: Fl
     client.get("/login", headers=_AT_HOME)
     lose_session(client)
     assert look(client)["is_in"] is False
+
+
+@pytest.mark.parametrize(
+    ("calls", "is_in"),
+    [
+        (["session"], True),
+        (["login", "session"], True),
+        (["session", "login"], False),
+        (["login"], False),
+    ],
+    ids=["session", "login, session", "session, login", "login"],
+)
+def test_a_remembered_user_is_logged_out_only_if_flask_login_has_the_last_word(
+    app: flask.Flask, client: FlaskClient, calls: list[str], is_in: bool
+) -> None:
+    @app.get("/leave")
+    def leave() -> str:
+        for each in calls:
+            flask_login.logout_user() if each == "login" else fetch_session().logout()
+        return ""
+
+    client.get("/login?remember=1", headers=_AT_HOME)
+    client.get("/leave", headers=_AT_HOME)
+
+    assert look(client)["is_in"] is is_in
