@@ -161,7 +161,7 @@ def test_cve_2023_20866_no_id_no_data_and_no_secret_is_ever_shown(
         with visitor.request() as session:
             session["note"].append("private note")
             session.configure(renew=True)
-            shown += [repr(session), repr(state_of(session).changes()), repr(state_of(session).fetched)]
+            shown += [repr(session), repr(state_of(session).loaded().changes()), repr(state_of(session).fetched)]
         shown += [repr(visitor.answer), repr(visitor.answer.cookies), repr(sessions), repr(sessions.settings)]
         shown += [repr(vars(sessions))]
         hidden |= {visitor.browser["_shop"], visitor.browser["_shop"][:20]}

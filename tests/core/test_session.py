@@ -73,7 +73,7 @@ def test_an_absent_key_is_a_key_error() -> None:
     with pytest.raises(KeyError, match="absent"):
         del session["absent"]
 
-    assert not state_of(session).changes()
+    assert not state_of(session).loaded().changes()
 
 
 def test_delete_accepts_an_absent_key_and_counts_as_a_change() -> None:
@@ -82,7 +82,7 @@ def test_delete_accepts_an_absent_key_and_counts_as_a_change() -> None:
     session.delete("absent")
 
     assert dict(session) == {"a": 1}
-    assert state_of(session).changes().deleted == {"absent"}
+    assert state_of(session).loaded().changes().deleted == {"absent"}
 
 
 @pytest.mark.parametrize("key", [b"key", ("a",), [], {}, object()], ids=lambda key: type(key).__name__)
@@ -107,7 +107,7 @@ def test_a_key_that_is_not_a_string_is_a_type_error_with_a_hint(use: Callable[[S
     with pytest.raises(TypeError, match=rf"keys are strings, not {type(key).__name__}: use session\[str\(key\)\]"):
         use(session, key)
 
-    assert not state_of(session).changes()
+    assert not state_of(session).loaded().changes()
 
 
 class Colour(StrEnum):
@@ -131,7 +131,7 @@ def test_a_key_is_the_same_as_its_text_in_json(key: Any, text: str) -> None:
 
     session[key] = 1
 
-    assert state_of(session).changes().put == {text: 1}
+    assert state_of(session).loaded().changes().put == {text: 1}
     assert [type(name) for name in session] == [str]
     assert json.loads(json.dumps({key: 1})) == dict(session)
     assert (session[key], session[text], session.get(key), session.pop(key)) == (1, 1, 1, 1)
@@ -152,7 +152,7 @@ def test_an_update_in_place_is_recorded() -> None:
     session |= {"b": 2}
 
     assert session is before
-    assert state_of(session).changes().put == {"b": 2}
+    assert state_of(session).loaded().changes().put == {"b": 2}
 
 
 KEYS = st.sampled_from(["a", "b", "c", "$tuple"])
@@ -232,7 +232,7 @@ class SessionAgainstDict(RuleBasedStateMachine):
 
     @invariant()
     def changes_lead_from_before_to_after(self) -> None:
-        changes = state_of(self.session).changes()
+        changes = state_of(self.session).loaded().changes()
         assert changes.over(self.before) == self.model
         assert bool(changes) or self.before == self.model
 
@@ -249,7 +249,7 @@ def test_a_list_that_was_read_and_mutated_is_a_change() -> None:
     session["cart"].append("pear")
 
     assert session.modified
-    assert state_of(session).changes().put == {"cart": ["apple", "pear"]}
+    assert state_of(session).loaded().changes().put == {"cart": ["apple", "pear"]}
 
 
 def test_a_list_that_was_only_read_is_not_a_change() -> None:
@@ -266,7 +266,7 @@ def test_a_deletion_and_a_mutated_value_are_both_kept() -> None:
     session["cart"].append("apple")
     del session["coupon"]
 
-    assert state_of(session).changes() == Changes({"cart": ["apple"]}, frozenset({"coupon"}))
+    assert state_of(session).loaded().changes() == Changes({"cart": ["apple"]}, frozenset({"coupon"}))
 
 
 def test_other_libraries_modified_flag_makes_read_values_changes() -> None:
@@ -276,7 +276,7 @@ def test_other_libraries_modified_flag_makes_read_values_changes() -> None:
     session.modified = True
 
     assert session.modified
-    assert state_of(session).changes().put == {"cart": ["apple"]}
+    assert state_of(session).loaded().changes().put == {"cart": ["apple"]}
 
 
 def test_a_stored_value_can_be_mutated_during_the_body() -> None:
@@ -287,7 +287,7 @@ def test_a_stored_value_can_be_mutated_during_the_body() -> None:
 
     cart.append("apple")
 
-    assert state_of(session).changes().put == {"cart": ["apple"]}
+    assert state_of(session).loaded().changes().put == {"cart": ["apple"]}
 
 
 def test_a_value_that_cannot_be_stored_is_refused_when_it_is_put() -> None:
@@ -301,7 +301,7 @@ def test_a_value_that_cannot_be_stored_is_refused_when_it_is_put() -> None:
         session["b"] = object()
 
     assert dict(session) == {"a": 1}
-    assert not state_of(session).changes()
+    assert not state_of(session).loaded().changes()
 
 
 # Access.
@@ -564,5 +564,5 @@ def test_a_row_accepts_late_changes_to_data_and_its_end() -> None:
     session.clear()
     session.configure(drop=True)
 
-    assert state_of(session).changes().cleared
+    assert state_of(session).loaded().changes().cleared
     assert state_of(session).intent is Intent.DROP
