@@ -237,13 +237,17 @@ def test_a_closed_table_opens_again(table: PostgresTable, clock: FakeClock) -> N
 
 
 @pytest.mark.parametrize(("choice", "setting"), [("on", "on"), ("off", "off"), (None, "local")])
-def test_synchronous_commit_is_set_on_the_connection(url: str, choice: Any, setting: str) -> None:
+def test_synchronous_commit_is_set_on_the_connection(
+    postgres: PostgresServer, url: str, choice: Any, setting: str
+) -> None:
     url += "%20-csynchronous_commit%3Dlocal"
     table = PostgresTable(url, synchronous_commit=choice)
     table.create_schema()
     pool = table._connections.get()
     connection = pool.getconn()
     assert connection.execute("SHOW synchronous_commit").fetchone() == (setting,)
+    # The URL's other options stay as they were.
+    assert [connection.execute("SHOW search_path").fetchone()] == postgres.ask("SHOW search_path", url)
     pool.putconn(connection)
     table.close()
 
@@ -273,15 +277,17 @@ def test_the_sql_in_the_docs_matches_create_schema() -> None:
     assert SCHEMA.strip() in [block.strip() for block in blocks]
 
 
-def test_with_manual_migrations_nothing_is_created(postgres: PostgresServer, url: str, clock: FakeClock) -> None:
-    table = PostgresTable(url, create=False, clock=clock)
-    with pytest.raises(ConfigurationError, match="has no table holdall_session"):
-        table.read(DIGEST)
+@pytest.mark.parametrize("form", FORMS)
+def test_with_manual_migrations_nothing_is_created(
+    postgres: PostgresServer, url: str, form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    with opened((PostgresTable, AsyncPostgresTable), form, url, clock, runner, create=False) as table:
+        with pytest.raises(ConfigurationError, match="has no table holdall_session"):
+            runner.run(table.read(DIGEST))
 
-    postgres.ask(SCHEMA, url)
+        postgres.ask(SCHEMA, url)
 
-    assert table.insert(DIGEST, new_row(clock))
-    table.close()
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
 
 
 def test_create_schema_may_be_called_again(table: PostgresTable, clock: FakeClock) -> None:
