@@ -41,7 +41,7 @@ from servers.postgres import PostgresServer, driver
 from servers.processes import free_port, wait_until
 from sizes import FULL
 from tables.databases import KINDS, Database
-from tables.forms import FORMS, opened
+from tables.forms import FORMS, opened, settled
 from tables.rows import DAY, DIGEST, new_row
 from tables.stolen import traces
 from tables.uncommitted import UNCOMMITTED
@@ -341,6 +341,20 @@ def test_who_migrates_by_hand_has_nothing_made(open_table: Open, url: str, runne
             runner.run(created)
 
     assert runner.run(table.read(DIGEST)) is None
+
+
+def test_a_url_of_either_form_names_the_table_and_may_leave_it_to_be_created(
+    form: Any, url: str, database: Database, open_table: Open, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    named = f"{url}{'&' if '?' in url else '?'}table=shop_session"
+    missing: Any = table_opener(named, clock=clock, create=False)(form)
+    with pytest.raises(ConfigurationError, match="has no table shop_session"):
+        runner.run(settled(missing.read(DIGEST)))
+    runner.run(settled(missing.close() if form == "sync" else missing.aclose()))
+
+    assert runner.run(open_table(named).insert(DIGEST, new_row(clock)))
+
+    assert database.ask("SELECT count(*) FROM shop_session") == [(1,)]
 
 
 def test_concurrent_threads_may_create_the_schema(database: Database) -> None:
