@@ -144,9 +144,20 @@ def test_the_principal_cannot_be_updated(sessions: Sessions) -> None:
         session.atomic_update("user_id", lambda user: 7)
 
 
-def test_a_session_in_its_cookie_cannot_be_updated() -> None:
-    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET)
-    session = sessions.resume(begin(sessions, n=1))
+@pytest.mark.parametrize("options", [{}, {"revocable": "memory://rows"}, {"overflow": "memory://overflow"}])
+@pytest.mark.parametrize("begun", [False, True], ids=["the first request", "a later request"])
+def test_a_session_in_its_cookie_cannot_be_updated(options: dict[str, str], begun: bool) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, **options)
+    session = sessions.resume(begin(sessions, n=1)) if begun else sessions.fetch()
+
+    with pytest.raises(ConfigurationError, match="needs sessions in a table"):
+        session.atomic_update("n", increment, default=0)
+    assert not session.modified
+
+
+def test_a_session_that_has_outgrown_its_cookie_cannot_be_updated(clock: FakeClock) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, overflow="memory://outgrown", clock=clock)
+    session = sessions.resume(begin(sessions, n=1, cart="x" * 5000))
 
     with pytest.raises(ConfigurationError, match="needs sessions in a table"):
         session.atomic_update("n", increment)

@@ -44,6 +44,7 @@ class SyncBackend:
         can_renew: Whether the store can renew a session in one operation (``Renewing``).
         can_revoke: Whether the store knows its sessions' owners (``Revocable``).
         can_sweep: Whether the store keeps expired sessions until they are swept.
+        can_update: Whether the store can update a value atomically (``Updating``).
         waits: Whether an async adapter must wait for the store.
         waits_to_read: Whether an async adapter must wait for reads.
         commit: Carries out what the application decided (``holdall._lifecycle.commit``).
@@ -58,8 +59,8 @@ class SyncBackend:
         self.list_from = getattr(store, "list_from", None)
         self.sources: tuple[Any, ...] = getattr(store, "sources", ())
         self.check: Callable[[str, Any], None] = getattr(store, "check", None) or _taken_as_it_is
-        self.can_mark_ended, self.can_renew, self.can_revoke, self.can_sweep = (
-            hasattr(store, verb) for verb in ("mark_ended", "renew", "revoke", "sweep")
+        self.can_mark_ended, self.can_renew, self.can_revoke, self.can_sweep, self.can_update = (
+            hasattr(store, verb) for verb in ("mark_ended", "renew", "revoke", "sweep", "update")
         )
         target = store if self.table is None else self.table
         self.is_async = iscoroutinefunction(getattr(target, "read", None)) or iscoroutinefunction(store.get)

@@ -206,7 +206,7 @@ class Session(RecordedLogin, AsDict):
             The new value.
 
         Raises:
-            ConfigurationError: The session is not in a table, or *key* identifies the user.
+            ConfigurationError: Sessions are not in a table, or *key* identifies the user.
             ContentionError: Other requests kept writing.
             LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
         """

@@ -123,6 +123,7 @@ class Backend(Protocol):
     table: Any
     can_mark_ended: bool
     can_renew: bool
+    can_update: bool
     waits_to_read: bool
     now: Callable[[], int]
     check: Callable[[str, Any], None]

@@ -94,7 +94,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     Replace the value under *key* with the result of *function* for the stored value, and return it.
 
     Raises:
-        ConfigurationError: The session is in its cookie, or *key* identifies the user.
+        ConfigurationError: The store cannot update a value atomically, or *key* identifies the user.
         ContentionError: Other requests kept writing.
         LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
     """
@@ -102,13 +102,13 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     if key in settings.principals:
         msg = f"session.atomic_update({key!r}) would change the session's user, and so its ID: use login()."
         raise ConfigurationError(msg)
-    stored = state.stored
-    if stored is not None and stored.version is None:
+    if not state.backend.can_update:
         msg = (
-            "this session is in its cookie, which other requests cannot see: session.atomic_update needs sessions in a "
-            "table, Sessions(store='table', table=…)."
+            "sessions in cookies cannot be updated atomically, because other requests cannot see them: "
+            "session.atomic_update needs sessions in a table, Sessions(store='table', table=…)."
         )
         raise ConfigurationError(msg)
+    stored = state.stored
     if stored is None or state.intent in (*ENDS, Intent.IGNORE):
         # No other request can use a session that is not stored yet.
         value = function(tracked.current().get(key, default))

@@ -68,6 +68,7 @@ class AtomicTests(AdapterSuite, sealed=True):
 
     def test_atomic_update_is_refused_in_a_cookie(self, visit_cookie: Visit) -> None:
         visitor = visit_cookie()
+        assert visitor.does(["count", "n"]).status == 500
         visitor.does(["put", "n", 1])
 
         assert visitor.does(["count", "n"]).status == 500
