@@ -11,7 +11,7 @@ from holdall._settings import Settings
 from holdall._state import NOT_STORED, Backend, FetchResult, FetchResultOfSeveral
 from holdall.steps import Steps, asked
 from holdall.stores._contract import Changes, ForeignSession, NotFound, StoredSession, Write
-from holdall.stores._generations import Apart, latest, suffix_of
+from holdall.stores._generations import Apart, is_foreign, latest, suffix_of
 
 __all__ = ["fetch", "fetched_at_once"]
 
@@ -40,7 +40,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
 
     If several cookies have our name, another host or path has set one too ("cookie tossing"); then the one that
     contains a session is used, if exactly one does. Copies of one session count as one. So do several sessions, up to
-    the number of places that the cookie has had (``old_keys``): the last one written expires last.
+    the number of places that the cookie has had (``old_keys``). Of these, the one that was written last is used.
 
     Among sessions with generations (``stores._generations``) the latest counts, and if it has ended there is none.
 
@@ -91,8 +91,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     if ended is not None or not cookies:
         fetched = NOT_STORED
     elif current and not any(each.ended for each in current) and len({each.log_id for each in current}) <= places:
-        # If two expire at the same time, the browser has sent the newer one last (RFC 6265, section 5.4).
-        newest = max(enumerate(current), key=lambda each: (each[1].expires, each[1].created, each[0]))[1]
+        newest = _written_last(current, settings)
         copies = len(current) > 1 or places > 1
         fetched = _with_origin(newest, cookies, settings, old_key=old_key, copies=copies)
     else:
@@ -106,6 +105,23 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     # If no session counts, do not expire these names, because a new cookie may have one of them by now.
     others = (*found, *gone) if current else ()
     return _of_several(fetched, ended, others, current) if backend.can_mark_ended and cookies else fetched
+
+
+def _written_last(found: Sequence[StoredSession], settings: Settings) -> StoredSession:
+    """
+    Return the session in *found* that was written last.
+
+    One of ours expires the idle timeout after it was written. Another library's expires by that library's rule, but its
+    cookie contains the time it was written, at which it therefore begins.
+    """
+    idle = settings.lifetime.idle or 0
+
+    def written(place: int) -> tuple[int, int, int]:
+        each = found[place]
+        # If two were written at the same time, the browser has sent the newer one last (RFC 6265, section 5.4).
+        return each.created if is_foreign(each) else each.expires - idle, each.created, place
+
+    return found[max(range(len(found)), key=written)]
 
 
 def _of_several(

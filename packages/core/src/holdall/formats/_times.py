@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from holdall._clock import FOREVER
 from holdall.formats._contract import Record
 
-__all__ = ["RESERVED_KEY", "with_times", "without_times"]
+__all__ = ["RESERVED_KEY", "log_id_from", "with_times", "without_times"]
 
 RESERVED_KEY = "_holdall"
 
@@ -62,12 +62,17 @@ def without_times(
         return None
     times = _times(data, since)
     if times is None:
-        return Record(data, created, expires, hashlib.sha256(cookie.encode()).hexdigest()[:16])
+        return Record(data, created, expires, log_id_from(cookie))
     if times.key != key:
         return None
     del data[RESERVED_KEY]
     data.update((RESERVED_KEY, value) for value in times.applications)
     return Record(data, times.created, times.expires, times.log_id)
+
+
+def log_id_from(cookie: str) -> str:
+    """Return the log ID of a session whose *cookie* another library wrote, so that it contains no log ID."""
+    return hashlib.sha256(cookie.encode()).hexdigest()[:16]
 
 
 def _times(data: dict[str, Any], since: int) -> _Times | None:

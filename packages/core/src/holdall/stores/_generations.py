@@ -15,15 +15,30 @@ list the browser's line. If neither of two lines comes from the other, they are 
 any planted cookie. There is one exception for a first visit, where several requests come without a cookie and each
 begins a line: for five minutes a higher generation takes precedence over an anonymous session whose line comes from no
 other. An attacker who can plant a cookie within those minutes could just as well have planted it before the visit.
+
+A cookie that another library wrote has no generation. A session that was moved here from it takes precedence over it,
+and so do its successors: they have the log ID that was derived from that cookie, or come from its line.
 """
 
 import os
 from collections.abc import Sequence
 
 from holdall._cookies import SUFFIXES
+from holdall.formats._times import log_id_from
 from holdall.stores._contract import StoredSession
 
-__all__ = ["LINE_BYTES", "LOGIN", "LOGOUT", "RENEWAL", "Apart", "latest", "line_after", "lines_of", "suffix_of"]
+__all__ = [
+    "LINE_BYTES",
+    "LOGIN",
+    "LOGOUT",
+    "RENEWAL",
+    "Apart",
+    "is_foreign",
+    "latest",
+    "line_after",
+    "lines_of",
+    "suffix_of",
+]
 
 LINE_BYTES = 4
 
@@ -52,12 +67,19 @@ def line_after(stored: StoredSession, new: bytes) -> bytes:
     return (new + lines_of(stored))[: _MOST_LINES * LINE_BYTES]
 
 
+def is_foreign(stored: StoredSession) -> bool:
+    """Return whether another library wrote the session's cookie."""
+    return stored.log_id == log_id_from(stored.cookie)
+
+
 def latest(found: Sequence[StoredSession], now: int) -> list[StoredSession]:
     """Return the sessions in *found* that no other takes precedence over: a single one, unless they are unrelated."""
     return [each for each in found if not any(_outranks(other, each, now) for other in found)]
 
 
 def _outranks(one: StoredSession, other: StoredSession, now: int) -> bool:
+    if is_foreign(other):
+        return not is_foreign(one) and (one.log_id == other.log_id or lines_of(other) in _split(one.lines))
     if one.generation is None or other.generation is None:
         return False
     mine, theirs = _split(lines_of(one)), _split(lines_of(other))
