@@ -7,7 +7,7 @@ from typing import Any
 from holdall._cookie_header import OldCookie
 from holdall._cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
 from holdall._errors import LostWriteError, StoreError
-from holdall._lifecycle.expiry import expiry, is_due
+from holdall._lifecycle.end import End
 from holdall._lifecycle.headers import (
     LOOKED_AT,
     ResponseHeaders,
@@ -21,88 +21,16 @@ from holdall._lifecycle.headers import (
 )
 from holdall._lifecycle.login import carried_over, removals
 from holdall._lifecycle.rules import Action, Place
-from holdall._principals import Identity, NamedVisitor
-from holdall._settings import Lifetime
 from holdall._state import NOT_STORED, SUPERSEDED, FetchResultOfSeveral, Phase, SessionState
 from holdall._tracking import NO_CHANGES
 from holdall.steps import Steps, asked
 from holdall.stores._contract import Changes, NotFound, RenewalFailure, StoredSession, Write
 from holdall.stores._generations import suffix_of
 
-__all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
+__all__ = ["ACTIONS", "let_go", "lose", "write_row"]
 
 # How long an old ID keeps its tombstone, in seconds. By then, requests sent with it are no longer in flight.
 _GRACE = 60
-
-
-class End:
-    """
-    The end of one request, for its actions.
-
-    Attributes:
-        now: When it ends, in Unix seconds.
-        failed: Whether its response is a failure (5xx), so that its writes are not saved.
-        place: The place where it ends.
-        changes: The request's changes.
-        data: All of the session's data, as the request sees it.
-        wrote: Whether the request changed something, or asked for a write.
-        lifetime: The session's lifetime from now on.
-        identity: Whose session it is as it ends.
-        principal: The user ID, if a user is logged in.
-        expires: When the stored session ends if it is used now, in Unix seconds.
-    """
-
-    def __init__(
-        self,
-        state: SessionState,
-        now: int,
-        status: int = 200,
-        place: Place = Place.HEADERS,
-        changes: Changes | None = None,
-    ) -> None:
-        self.state = state
-        self.now = now
-        self.failed = status >= 500 and not state.settings.save_on_error
-        self.place = place
-        tracked = state.tracked or state.load()
-        self.changes = tracked.changes() if changes is None else changes
-        self.data = tracked.data
-        self.wrote = tracked.marked or bool(self.changes)
-        # The lifetime can change only if the data does.
-        may_differ = state.lifetime_of is not None and self.wrote
-        self.lifetime: Lifetime = state.lifetime if may_differ else state.lifetime_before or state.lifetime
-        changes, keys = self.changes, state.settings.principals.all
-        is_same = not changes.cleared and keys.isdisjoint(changes.put) and keys.isdisjoint(changes.deleted)
-        self.identity: Identity = state.identity_before if is_same else state.identity
-        self.principal = None if isinstance(self.identity, NamedVisitor) else self.identity
-        if self.principal is None and changes.put and not self.failed:
-            state.settings.principals.check_login(changes.put, self.identity)
-        stored = state.fetched.stored
-        self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
-
-    def is_due(self, stored: StoredSession) -> bool:
-        """Return whether the expiry of the *stored* session must be moved."""
-        return is_due(stored, self.expires, self.lifetime)
-
-    @property
-    def logs_out(self) -> bool:
-        """Whether the user was logged in and no longer is, even if a name for display remains."""
-        before = self.state.identity_before
-        return before is not None and (self.identity is None or (isinstance(before, str) and self.principal is None))
-
-    def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
-        """Return *data* as it should be stored, with *changes* as this request's part in it."""
-        ends = self.state.settings.ends(created)
-        return Write(data, changes, created, expires, self.now, principal, None, ends)
-
-    def new(self, data: dict[str, Any], changes: Changes, created: int) -> Write:
-        """Return *data* as a session that has not been stored yet."""
-        settings = self.state.settings
-        expires = expiry(created, self.now, self.lifetime, settings)
-        write = self.write(data, changes, created, expires, settings.principals.of(data))
-        for note in settings.notes:
-            note(self, write)
-        return write
 
 
 def leave(end: End) -> Steps[ResponseHeaders]:

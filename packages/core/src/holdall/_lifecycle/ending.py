@@ -1,7 +1,8 @@
 """End a request: determine its situation, let a rule decide, and carry out the action."""
 
 from holdall._errors import TooManySessionsError
-from holdall._lifecycle.actions import ACTIONS, End, let_go
+from holdall._lifecycle.actions import ACTIONS, let_go
+from holdall._lifecycle.end import End
 from holdall._lifecycle.expiry import expiry, is_due
 from holdall._lifecycle.headers import UNTOUCHED, ResponseHeaders, looked_at
 from holdall._lifecycle.rules import Owner, Place, Situation, decide

@@ -5,7 +5,7 @@ from typing import Any
 
 from holdall._errors import ConfigurationError
 from holdall._lifecycle import actions
-from holdall._lifecycle.actions import End
+from holdall._lifecycle.end import End
 from holdall._lifecycle.fetching import fetch
 from holdall._lifecycle.rules import Action, Place
 from holdall._state import ENDS, Intent, Phase, SessionState
