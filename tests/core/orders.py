@@ -79,6 +79,7 @@ class Watched:
         self.table = MemoryTable(clock=clock)
         self.asked: Counter[str] = Counter()
         self.is_away = False
+        self.evicts = self.table.evicts
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.table, name)

@@ -481,7 +481,9 @@ def test_two_requests_that_do_not_fit_share_one_row(table: Watched, clock: FakeC
     assert len(visitor.browser.jar) == 1
 
 
-def test_the_row_is_where_the_formats_page_says(table: Watched, clock: FakeClock) -> None:
+@pytest.mark.parametrize("evicts", [True, False])
+def test_the_row_is_where_the_formats_page_says(table: Watched, clock: FakeClock, evicts: bool) -> None:
+    table.evicts = evicts
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     cookie = visitor.browser.jar[0].value
@@ -491,8 +493,26 @@ def test_the_row_is_where_the_formats_page_says(table: Watched, clock: FakeClock
     row = table.table.read(sha256(sid).digest())
 
     assert row is not None
-    assert row.principal is None
+    assert row.principal == (f"\x1f{KEY} overflow\x1f7" if evicts else None)
     assert b'"cart":"aaaa' in row.data
+
+
+@pytest.mark.parametrize("is_revocable", [False, True])
+def test_anonymous_visitors_do_not_evict_a_users_row(is_revocable: bool, clock: FakeClock) -> None:
+    table = MemoryTable(max_rows=10, clock=clock)
+    sessions = make(table, clock, **({"revocable": table} if is_revocable else {}))
+    visitor = Visitor(sessions, clock)
+    # The row is inserted when the session outgrows its cookie, at a login and at a renewal.
+    for act in (login, grow, login_with_cart, renew):
+        visitor.does(act)
+        for _ in range(20):
+            Visitor(sessions, clock).does(grow)
+
+    assert visitor.does(dict) == {"user_id": 8, "cart": "a" * 4000}
+    if is_revocable:
+        assert len(sessions.list(8)) == 1
+        assert sessions.revoke(8) == 1
+        assert visitor.does(dict) == {}
 
 
 def test_a_late_request_finds_its_session_although_it_has_moved_back(table: Watched, clock: FakeClock) -> None:

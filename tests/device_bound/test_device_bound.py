@@ -6,7 +6,9 @@ import tests.django_project  # noqa: F401  # sets Django up
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -217,6 +219,39 @@ def test_the_device_must_be_known(clock: FakeClock) -> None:
 
         assert visitor.does(["all"], https=True).results == [{}]
         assert browser.sessions == []
+
+
+@pytest.mark.parametrize("renews", [False, True])
+@pytest.mark.parametrize("store", ["plain", "migrating"])
+def test_anonymous_visitors_do_not_evict_the_rows_of_a_device(
+    store: str, renews: bool, clock: FakeClock, events: list[Event]
+) -> None:
+    rows = TableStore(MemoryTable(max_rows=20, clock=clock))
+    kept = rows if store == "plain" else MigratingStore(rows, [], clock=clock)
+    sessions = Sessions(kept, key="_shop", clock=clock, device_bound=True, on_event=events.append)
+    visitor, _ = owner_of(flask_mount.mount(sessions), clock)
+    if renews:
+        visitor.does(["configure", "renew", True], https=True)
+    for number in range(40):
+        session = sessions.fetch()
+        session["n"] = number
+        sessions.commit(session)
+
+    goes_on(visitor, clock)
+
+    assert refused(events) == []
+    assert [info.device_bound for info in sessions.list(7)] == [True]
+    assert sessions.revoke(7) == 1
+
+
+def test_in_a_table_that_evicts_nothing_a_devices_rows_have_no_principal(tmp_path: Path, clock: FakeClock) -> None:
+    url = f"sqlite:///{tmp_path / 'sessions.db'}"
+    with Sessions(url, key="_shop", secret_key_base=SECRET, clock=clock, device_bound=True) as sessions:
+        owner_of(flask_mount.mount(sessions), clock)
+    with closing(sqlite3.connect(tmp_path / "sessions.db")) as database:
+        principals = [principal for (principal,) in database.execute("SELECT principal FROM session")]
+
+    assert sorted(principals, key=str) == ["\x1f_shop\x1f7", None, None]
 
 
 def test_an_update_of_a_value_keeps_the_binding(clock: FakeClock) -> None:

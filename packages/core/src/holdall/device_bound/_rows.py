@@ -68,6 +68,7 @@ class BoundTableStore(BindingStore):
         super().__init__(store, options, settings, now, random)
         self.table = store.table
         self._rows: TableStore = store if isinstance(store, TableStore) else store.store
+        self._devices = self._rows.apart("device")
         # A device's row is bound to the cookie name that the session had then.
         self._keys = tuple(f"{key} device" for key in settings.keys)
         self._key = self._keys[0]
@@ -245,13 +246,19 @@ class BoundTableStore(BindingStore):
         data = {"secret": binding.secret, "since": binding.since, "key": str(key)}
         data |= {"challenge": self._challenge(now), "before": ["", 0]}
         name, write = _name(binding.id), _write(data, now, self._lasts(stored, now))
-        row = self._rows._row(name, digest_of(name), data, 1, write.expires, write, self._key, None)
+        owner = self._owner(stored)
+        row = self._rows._row(name, digest_of(name), data, 1, write.expires, write, self._key, owner)
         yield Insert(self.table, digest_of(name), row)
 
     def _note(self, stored: StoredSession, now: int) -> Steps[None]:
         """Record under the session's handle that it is bound, for ``list``, which cannot read encrypted data."""
         until = datetime.fromtimestamp(self._lasts(stored, now), UTC)
-        yield Insert(self.table, _note_of(_handle(stored)), Row(b"", 1, until, datetime.fromtimestamp(now, UTC)))
+        row = Row(b"", 1, until, datetime.fromtimestamp(now, UTC), self._owner(stored))
+        yield Insert(self.table, _note_of(_handle(stored)), row)
+
+    def _owner(self, stored: StoredSession) -> str | None:
+        """Return the name for a session's user in its additional rows."""
+        return self._devices.owner(self.settings.principals.of(stored.data), self.settings.key)
 
     def _end(self, stored: StoredSession) -> Steps[None]:
         """Delete the device of a session that has ended."""

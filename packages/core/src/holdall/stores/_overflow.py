@@ -96,7 +96,7 @@ class OverflowStore:
 
     def __init__(self, store: Any, rows: TableStore, settings: Settings) -> None:
         self.store = store
-        self.rows = rows
+        self.rows = rows.apart("overflow")
         self.table = rows.table
         self.check, self.mark_ended = store.check, store.mark_ended
         self.keeps_generations, self.reads_generations = store.keeps_generations, store.reads_generations
@@ -338,8 +338,8 @@ def _known(missing: NotFound) -> NotFound:
 
 
 def _of_row(write: Write) -> Write:
-    """Return *write* for the row, without a principal, because separate rows list users' sessions."""
-    row: Write = write.changed(principal=None, client=None)
+    """Return *write* for the row, without a client, because separate rows list users' sessions."""
+    row: Write = write.changed(client=None)
     return row
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from datetime import UTC, datetime
 from inspect import iscoroutinefunction
 from typing import Any
@@ -117,6 +118,8 @@ class TableStore:
             msg = "list_from= and the table differ in form: both have to be sync, or both async."
             raise ConfigurationError(msg)
         self._app = app_name
+        self._use = ""
+        self._evicts = bool(getattr(table, "evicts", False))
         self._serializer = serializer or TaggedJSON()
         #: Raises ``TypeError`` for a value that cannot be stored.
         self.check: Callable[[str, Any], None] = getattr(self._serializer, "check", None) or self._check_by_writing
@@ -145,7 +148,7 @@ class TableStore:
         if stored is None:
             return (yield from self._insert(write, key))
         sid, digest = stored.cookie, digest_of(stored.cookie)
-        owner = stored.owner if isinstance(stored, SessionInRow) else self._owner(write, key)
+        owner = stored.owner if isinstance(stored, SessionInRow) else self.owner(write.principal, key)
         # A touch cannot move the expiry to an earlier time. A row that is bound to an old name must be written, because
         # its cookie gets the current one.
         if not (write.changes or write.sets_lifetime) and _key_of(stored, key) == key:
@@ -180,7 +183,7 @@ class TableStore:
         Returns ``None`` if that session has ended.
         """
         digest = digest_of(sid)
-        row = self._row(sid, digest, write.data, 1, write.expires, write, key, self._owner(write, key))
+        row = self._row(sid, digest, write.data, 1, write.expires, write, key, self.owner(write.principal, key))
         if (yield Insert(self.table, digest, row)):
             return SessionInRow(sid, write.data, write.created, write.expires, 1, key, row.principal)
         found = yield from self.get(sid, key=key)
@@ -225,7 +228,7 @@ class TableStore:
         if last is None:
             return RenewalFailure.GONE
         write = make_write(last)
-        owner = self._owner(write, key)
+        owner = self.owner(write.principal, key)
         row = self._row(sid, new, write.data, 1, write.expires, write, key, owner)
         came = (yield from succeed(self.table, old, new, row)) if followed else (yield Insert(self.table, new, row))
         if not came and not followed:
@@ -280,6 +283,26 @@ class TableStore:
     def follow(self, place: StoredSession | RowRef) -> Steps[RowRef | None]:
         return follow(self.table, place if isinstance(place, RowRef) else RowRef(digest_of(place.cookie)))
 
+    # Additional rows of sessions that are listed elsewhere.
+
+    def apart(self, use: str) -> "TableStore":
+        """
+        Return a store over the same table for rows that belong to users' sessions but are not sessions themselves.
+
+        *use* is one word for them. No list of a user's sessions shows these rows.
+        """
+        store = copy(self)
+        # No cookie name contains a space.
+        store._use = f" {use}"
+        return store
+
+    def owner(self, principal: str | None, key: str) -> str | None:
+        """Return a new row's name for its *principal*, in sessions whose cookie is named *key*."""
+        # Only a table that evicts needs to know whose the additional rows are. Elsewhere it would cost an index entry.
+        if principal is None or (self._use and not self._evicts):
+            return None
+        return principals.owner(principal, self._app, key + self._use)
+
     # Handled by the table.
 
     def listen(self, listener: Listener) -> None:
@@ -293,7 +316,7 @@ class TableStore:
 
     def _insert(self, write: Write, key: str) -> Steps[SessionInRow]:
         # 240 random bits do not collide; a table that reports two collisions is broken.
-        owner = self._owner(write, key)
+        owner = self.owner(write.principal, key)
         for _ in range(2):
             sid = to_text(self._random(SID_BYTES))
             digest = digest_of(sid)
@@ -301,10 +324,6 @@ class TableStore:
             if (yield Insert(self.table, digest, row)):
                 return SessionInRow(sid, write.data, write.created, write.expires, 1, key, owner)
         raise StoreError(_REFUSED)
-
-    def _owner(self, write: Write, key: str) -> str | None:
-        """Return a new row's name for its principal."""
-        return None if write.principal is None else principals.owner(write.principal, self._app, key)
 
     def _owners(self, principal: str, keys: Iterable[str]) -> Iterable[str]:
         return [principals.owner(principal, self._app, key) for key in keys]

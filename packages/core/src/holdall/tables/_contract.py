@@ -46,7 +46,8 @@ class Row(NamedTuple):
             the store.
         expires: When the row expires, in UTC and whole seconds.
         created: When the session began, in UTC and whole seconds. A ``replace`` does not change it.
-        principal: The session's user, up to ``MAX_PRINCIPAL_BYTES``. A ``replace`` does not change it.
+        principal: The session's user, up to ``MAX_PRINCIPAL_BYTES``; ``None`` for an anonymous session. A ``replace``
+            does not change it.
         client: The client that it began with, by which its owner can recognize it, up to ``MAX_CLIENT_BYTES``. A
             ``replace`` does not change it.
         seen: When it was last used, in UTC and whole seconds, as last recorded.
@@ -126,6 +127,9 @@ class Table(Protocol):
 
     A table whose connections belong to certain threads also has an async ``in_thread(call)``, which runs a call in the
     right thread; async adapters then use that.
+
+    A table that evicts rows when it is full, those without a principal first, sets ``evicts = True``. Then each row
+    that belongs to a user's session has a principal, including rows that no list shows.
 
     Attributes:
         leaves_process: Whether the rows can be seen from outside of this process, so that their data must be sealed.

@@ -69,6 +69,7 @@ class MemoryTable:
     """
 
     leaves_process = False
+    evicts = True
     blocking_reads = False
     blocking_writes = False
 
