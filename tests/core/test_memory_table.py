@@ -6,7 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from holdall import ConfigurationError, Event, MemoryTable, Sessions, StoreError
+from holdall import ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall.steps import run
+from holdall.stores._renewal import end
 from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock
 
@@ -176,12 +178,64 @@ def test_an_anonymous_row_is_evicted_first_wherever_it_is_in_a_large_table(clock
     assert len(table.find("7")) == 9_998
 
 
-@pytest.mark.parametrize("principal", [None, "7"])
-def test_a_row_that_is_not_a_session_is_never_evicted(clock: FakeClock, principal: str | None) -> None:
+def test_logouts_of_anonymous_visitors_log_no_users_out(clock: FakeClock) -> None:
+    table = MemoryTable(max_rows=50, clock=clock)
+    sessions = Sessions(TableStore(table), key="sid", clock=clock)
+    users = []
+    for number in range(20):
+        session = sessions.fetch()
+        session.login(number)
+        users.append(sessions.commit(session).cookie)
+    visitor = None
+    for _ in range(100):
+        session = sessions.resume(visitor)
+        session.logout()
+        session["notice"] = "You have logged out."
+        visitor = sessions.commit(session).cookie
+
+    assert [sessions.resume(each).principal for each in users] == [str(number) for number in range(20)]
+    assert sessions.resume(visitor)["notice"]
+
+
+def test_what_anonymous_sessions_leave_is_evicted_after_their_rows_and_before_those_of_users(clock: FakeClock) -> None:
+    table = MemoryTable(max_rows=5, clock=clock)
+    table.insert(digest(0), row(clock, principal="7"))
+    # The first eviction remembers the rows of all others.
+    for number in range(1, 6):
+        table.insert(digest(number), row(clock))
+    table.remove(digest(2), tombstone=Tombstone(clock() + HOUR, b"next"))
+    table.remove(digest(3))
+    table.insert(digest(3), row(clock)._replace(version=0))
+
+    for number in range(6, 10):
+        table.insert(digest(number), row(clock, principal="7"))
+
+    assert [table.read(digest(number)) is not None for number in range(10)] == [True, *[False] * 5, *[True] * 4]
+
+
+@pytest.mark.parametrize("evicted", range(5))
+def test_rows_are_evicted_in_this_order(clock: FakeClock, evicted: int) -> None:
+    table = MemoryTable(max_rows=5, clock=clock)
+    anonymous, tombstone, note, users, users_note = map(digest, range(5))
+    table.insert(users_note, row(clock, principal="7")._replace(version=0))
+    table.insert(users, row(clock, principal="7"))
+    table.insert(tombstone, row(clock))
+    table.remove(tombstone, tombstone=Tombstone(clock() + HOUR, b"next"))
+    table.insert(note, row(clock)._replace(version=0))
+    table.insert(anonymous, row(clock))
+
+    for number in range(5, 5 + evicted):
+        table.insert(digest(number), row(clock, principal="8"))
+
+    left = [table.read(each) is not None for each in (anonymous, tombstone, note, users, users_note)]
+    assert left == [evicted < 1, evicted < 2, evicted < 3, evicted < 4, True]
+
+
+def test_a_row_that_is_not_a_session_but_belongs_to_a_users_is_never_evicted(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=4, clock=clock)
-    table.insert(digest(0), row(clock, principal=principal))
+    table.insert(digest(0), row(clock, principal="7"))
     table.remove(digest(0), tombstone=Tombstone(clock() + HOUR, b"next"))
-    table.insert(digest(1), row(clock, principal=principal)._replace(version=0))
+    table.insert(digest(1), row(clock, principal="7")._replace(version=0))
 
     for number in range(2, 100):
         table.insert(digest(number), row(clock, principal=str(number) if number % 2 else None))
@@ -190,10 +244,22 @@ def test_a_row_that_is_not_a_session_is_never_evicted(clock: FakeClock, principa
     assert len(table) == 4
 
 
+def test_anonymous_visitors_do_not_evict_the_mark_of_a_session_that_ended_during_its_renewal(clock: FakeClock) -> None:
+    table = MemoryTable(max_rows=4, clock=clock)
+    table.insert(digest(0), row(clock, principal="7"))
+    table.remove(digest(0), tombstone=Tombstone(clock() + HOUR, digest(1)))
+    run(end(table, digest(0)))
+
+    for number in range(2, 100):
+        table.insert(digest(number), row(clock))
+
+    assert table.insert(digest(1), row(clock, principal="7")) is False
+
+
 def test_a_table_that_may_evict_nothing_refuses_new_rows_and_lets_sessions_end(clock: FakeClock) -> None:
     table = MemoryTable(max_rows=3, name="small", clock=clock)
     for number in range(3):
-        table.insert(digest(number), row(clock))
+        table.insert(digest(number), row(clock, principal="7"))
     for number in range(3):
         assert table.remove(digest(number), tombstone=Tombstone(clock() + HOUR, bytes(33))) is not None
 
@@ -211,7 +277,7 @@ def test_a_row_that_outgrows_the_table_is_not_evicted_for_itself(clock: FakeCloc
     table = MemoryTable(max_bytes=11_000, name="small", clock=clock)
     table.insert(digest(0), row(clock, principal=principal))
     for number in range(1, 10):
-        table.insert(digest(number), row(clock))
+        table.insert(digest(number), row(clock, principal="8"))
         table.remove(digest(number), tombstone=Tombstone(clock() + HOUR, bytes(33)))
 
     grown = big(clock, 8, principal)._replace(version=2)

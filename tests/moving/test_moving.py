@@ -143,6 +143,34 @@ def test_a_moved_session_is_in_its_principals_index(
     assert listed.digest == hashlib.sha256(visitor.browser["sid"].encode()).digest()
 
 
+@pytest.mark.parametrize("is_user", [True, False])
+def test_a_full_table_evicts_the_pointer_of_an_anonymous_session_but_not_that_of_a_users(
+    kept: Kept, clock: FakeClock, is_user: bool
+) -> None:
+    table = MemoryTable(max_rows=10, clock=clock)
+    sessions = Sessions(MigratingStore(TableStore(table), [kept], clock=clock), key="sid", clock=clock)
+    _moved(sessions, kept.put({"user_id": 7} if is_user else {"cart": 1}))
+    pointer = hashlib.sha256(b"holdall pointer" + OLD_COOKIE.encode()).digest()
+    assert table.read(pointer) is not None
+
+    for number in range(20):
+        table.insert(number.to_bytes(32, "big"), Row(b"", 1, clock() + HOUR, clock(), "8"))
+
+    assert (table.read(pointer) is not None) is is_user
+
+
+@pytest.mark.parametrize("evicts", [True, False])
+def test_a_pointer_has_a_principal_only_in_a_table_that_evicts(kept: Kept, clock: FakeClock, evicts: bool) -> None:
+    table = Watched(clock)
+    table.evicts = evicts
+    sessions = Sessions(MigratingStore(TableStore(table), [kept], clock=clock), key="sid", clock=clock)
+
+    _moved(sessions, kept.put({"user_id": 7}))
+
+    principals = [row.principal for _, row in table.given]
+    assert principals == ["\x1fsid\x1f7", "\x1fsid moved\x1f7" if evicts else None]
+
+
 def test_a_later_save_by_the_old_application_does_not_bring_the_session_back(
     visitor: Any, sessions: Sessions, kept: Kept, table: MemoryTable
 ) -> None:

@@ -101,6 +101,7 @@ class MigratingStore:
         self.store = store
         self.table = store.table
         self.list_from = store.list_from
+        self._pointers = store.apart("moved")
         form: Kind = "async" if iscoroutinefunction(store.table.read) else "sync"
         self.sources = tuple(_opened(source, form) for source in migrate_from)
         self._read_old_until = time_limit("read_old_until", read_old_until)
@@ -160,7 +161,8 @@ class MigratingStore:
         until = min(datetime.fromtimestamp(session.expires, UTC) + timedelta(seconds=1), NEVER)
         # Clearing all sessions removes the rows that began by then. The pointer must stay, although it then leads
         # nowhere: without it, an old cookie that contains the session itself would open it again.
-        if (yield Insert(self.table, _pointer(session.cookie), Row(sealed, 0, until, created=until))):
+        row = Row(sealed, 0, until, created=until, principal=self._pointers.owner(write.principal, key))
+        if (yield Insert(self.table, _pointer(session.cookie), row)):
             return MigratedSession(moved, origin)
         yield Remove(self.table, digest_of(moved.cookie))
         return None

@@ -47,7 +47,9 @@ def end(table: Any, digest: bytes, passed: set[bytes] | None = None) -> Steps[bo
         if tombstone is None or not tombstone.is_tombstone or not tombstone.data:
             return False
         place = tombstone.data
-        if place not in passed and (yield Insert(table, place, Row(b"", 0, tombstone.expires, tombstone.created))):
+        # With the principal, because a table may evict rows without one.
+        taken = Row(b"", 0, tombstone.expires, tombstone.created, tombstone.principal)
+        if place not in passed and (yield Insert(table, place, taken)):
             # The new row did not exist yet and now never will; or it had already ended.
             return False
     return False

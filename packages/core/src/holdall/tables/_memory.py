@@ -25,7 +25,7 @@ from holdall._errors import ConfigurationError, StoreError
 from holdall._events import Event, Listener, report
 from holdall._workers import several_workers
 from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
-from holdall.tables._parts import CREATED, EXPIRES, PLACE, VERSION, Kept, Owners, Part, row_of
+from holdall.tables._parts import CREATED, EVICTED, EXPIRES, PLACE, VERSION, Kept, Owners, Part, row_of
 
 __all__ = ["MemoryTable"]
 
@@ -54,9 +54,10 @@ class MemoryTable:
 
     It stores encoded rows instead of live objects. Other processes cannot see it, and it ends with this one.
 
-    Inserting into a full table evicts rows, with an event: first those without a principal, then the others, the least
-    recently used first. A row of version 0 is never evicted, because a session that has ended could come back without
-    it. If nothing may be evicted, the insert fails.
+    Inserting into a full table evicts rows, with an event: first anonymous sessions, then rows of version 0 without a
+    principal, which anonymous sessions left behind, then the other rows, each time the least recently used one. A row
+    of version 0 with a principal is never evicted, because a user's session that has ended could come back without it.
+    If nothing may be evicted, the insert fails.
 
     Args:
         max_rows: The maximum number of rows. If it is more than a few thousand, the least recently used row is chosen
@@ -341,11 +342,11 @@ class MemoryTable:
     def _evict(self, spared: bytes) -> bool:
         first = hash(spared) & self._mask
         parts = self._parts[first:] + self._parts[:first]
-        for owned in (False, True):
+        for kind in EVICTED:
             for part in parts:
-                if part.evictable[owned] > 0:
+                if part.counts[kind] > 0:
                     with part.lock:
-                        digest = part.least_recent(owned=owned, spared=spared)
+                        digest = part.least_recent(kind, spared=spared)
                         if digest is not None:
                             self._take_out(part, digest)
                             return True

@@ -13,7 +13,7 @@ from typing import Any
 from holdall._clock import NEVER
 from holdall.tables._contract import Row
 
-__all__ = ["CREATED", "EXPIRES", "PLACE", "VERSION", "Kept", "Owners", "Part", "row_of"]
+__all__ = ["CREATED", "EVICTED", "EXPIRES", "PLACE", "VERSION", "Kept", "Owners", "Part", "row_of"]
 
 # Finding the least recently used rows requires scanning a part, so this many are remembered for later evictions.
 _FOUND_AT_ONCE = 512
@@ -23,6 +23,11 @@ _FOUND_AT_ONCE = 512
 Kept = tuple[Any, ...]
 VERSION, EXPIRES, CREATED, _PRINCIPAL = map(Row._fields.index, ("version", "expires", "created", "principal"))
 PLACE = len(Row._fields)
+
+# The kinds of rows. A note is a row that is not a session, such as a tombstone.
+_ANONYMOUS, _ANONYMOUS_NOTE, _USERS, _USERS_NOTE = _KINDS = range(4)
+#: The kinds that may be evicted, in this order. Without the note of a user's session, that could come back.
+EVICTED = (_ANONYMOUS, _ANONYMOUS_NOTE, _USERS)
 
 
 class Part:
@@ -37,12 +42,12 @@ class Part:
         expiries: A heap. A row whose expiry moves forward stays here at its old expiry until then; a removed row
             leaves its entry behind.
         due: The earliest of ``expiries``. May be read without the lock.
-        evictable: How many rows may be evicted: the number of anonymous ones, and of those that belong to users.
+        counts: The number of rows of each kind.
         oldest: For each kind, the least recently used rows at the last scan, the oldest last, with the number of their
             last use. A row whose number is different now has been used since.
     """
 
-    __slots__ = ("due", "evictable", "expiries", "free", "lock", "oldest", "rows", "used", "uses")
+    __slots__ = ("counts", "due", "expiries", "free", "lock", "oldest", "rows", "used", "uses")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -52,30 +57,31 @@ class Part:
         self.uses = 0
         self.expiries: list[tuple[datetime, bytes]] = []
         self.due = NEVER
-        self.evictable = [0, 0]
-        self.oldest: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]] = ([], [])
+        self.counts = [0 for _ in _KINDS]
+        self.oldest: dict[int, list[tuple[int, bytes]]] = {kind: [] for kind in EVICTED}
 
     def put_in(self, digest: bytes, row: Row) -> None:
         place = self._new_place()
         self.uses = self.used[place] = self.uses + 1
         self.rows[digest] = (*row, place)
         self.note_expiry(row.expires, digest)
-        if not row.is_tombstone:
-            self.evictable[row.principal is not None] += 1
+        self.counts[_kind_of(row)] += 1
 
     def take_out(self, digest: bytes) -> Row:
         kept = self.rows.pop(digest)
         self.free.append(kept[PLACE])
         row = row_of(kept)
-        if not row.is_tombstone:
-            self.evictable[row.principal is not None] -= 1
+        self.counts[_kind_of(row)] -= 1
         return row
 
     def leave_tombstone(self, digest: bytes, tombstone: Row) -> None:
         """Replace a session's row with a tombstone in one step, so that readers always find one of them."""
-        place = self.rows[digest][PLACE]
-        self.rows[digest] = (*tombstone, place)
-        self.evictable[tombstone.principal is not None] -= 1
+        kept = self.rows[digest]
+        self.rows[digest] = (*tombstone, kept[PLACE])
+        kind = _kind_of(tombstone)
+        # It has the row's principal.
+        self.counts[kind - 1] -= 1
+        self.counts[kind] += 1
         self.note_expiry(tombstone.expires, digest)
 
     def note_expiry(self, expires: datetime, digest: bytes) -> None:
@@ -100,21 +106,20 @@ class Part:
             self.due = self.expiries[0][0] if self.expiries else NEVER
         return gone
 
-    def least_recent(self, *, owned: bool, spared: bytes) -> bytes | None:
-        """Return the evictable row, other than *spared*, that was used least recently."""
-        oldest = self.oldest[owned]
+    def least_recent(self, kind: int, *, spared: bytes) -> bytes | None:
+        """Return the row of this *kind*, other than *spared*, that was used least recently."""
+        oldest = self.oldest[kind]
         for looks_anew in (False, True):
             if looks_anew:
                 by_use = sorted(
-                    (self.used[kept[PLACE]], digest)
-                    for digest, kept in self.rows.items()
-                    if kept[VERSION] > 0 and (kept[_PRINCIPAL] is not None) is owned
+                    (self.used[kept[PLACE]], digest) for digest, kept in self.rows.items() if _kind_of(kept) == kind
                 )
                 oldest[:] = reversed(by_use[:_FOUND_AT_ONCE])
             while oldest:
                 use, digest = oldest.pop()
                 kept = self.rows.get(digest)
-                if kept is not None and kept[VERSION] > 0 and self.used[kept[PLACE]] == use and digest != spared:
+                is_same = kept is not None and self.used[kept[PLACE]] == use and _kind_of(kept) == kind
+                if is_same and digest != spared:
                     return digest
         return None
 
@@ -156,6 +161,11 @@ class Owners:
                 held.discard(digest)
             else:
                 del self.digests[principal]
+
+
+def _kind_of(row: Kept) -> int:
+    kind: int = 2 * (row[_PRINCIPAL] is not None) + (row[VERSION] == 0)
+    return kind
 
 
 def row_of(kept: Kept) -> Row:
