@@ -14,8 +14,10 @@ from holdall import ConfigurationError, MemoryTable, Session, Sessions, TooManyS
 from holdall._lifecycle import commit, fetch
 from holdall._session import state_of
 from holdall.adapters import Phase
+from holdall.formats import FlaskFormat, Record
+from holdall.sources.cookie import CookieSource
 from holdall.steps import Steps
-from holdall.stores import CookieStore, TableStore
+from holdall.stores import CookieStore, MigratingStore, TableStore
 from holdall.testing import FakeClock
 from moving.kept import Kept
 from sizes import sized
@@ -143,6 +145,121 @@ def test_a_lower_limit_takes_effect_with_the_next_login_or_renewal(clock: FakeCl
     assert [principal(few, cookie) for cookie in cookies] == ["7", "7", None, None]
 
 
+# Sessions that get a row here when they are first used.
+
+OLD = FlaskFormat(SECRET)
+
+
+def moving(clock: FakeClock, when_full: str) -> Sessions:
+    random = Random(7).randbytes
+    rows, source = TableStore(MemoryTable(clock=clock), random=random), CookieSource(OLD, key="sid")
+    store = MigratingStore(rows, [source], clock=clock, random=random)
+    return Sessions(store, key="sid", clock=clock, max_sessions=MOST, when_full=when_full)
+
+
+def listing(clock: FakeClock, when_full: str) -> Sessions:
+    store = {"secret_key_base": SECRET, "also_read": [OLD], "revocable": MemoryTable(clock=clock)}
+    random = Random(7).randbytes
+    return Sessions("cookie", key="sid", clock=clock, random=random, max_sessions=MOST, when_full=when_full, **store)
+
+
+ADOPTING = pytest.mark.parametrize("make", [moving, listing])
+
+
+def old_cookie(clock: FakeClock, number: int, user: int | None = 7) -> str:
+    """Return the cookie of a session that began with another library."""
+    now = int(clock().timestamp())
+    data = {"number": number} if user is None else {"number": number, "user_id": user}
+    return OLD.seal(Record(data, now, now + 10_000, f"{number:016x}"), key="sid")
+
+
+def come(sessions: Sessions, cookie: str) -> dict[str, Any]:
+    """Make a request with a *cookie*, and return the session's data."""
+    session = sessions.fetch(f"sid={cookie}")
+    data = dict(session)
+    sessions.commit(session)
+    return data
+
+
+@ADOPTING
+def test_a_session_from_elsewhere_counts_and_ends_the_oldest(
+    make: Callable[[FakeClock, str], Sessions], clock: FakeClock
+) -> None:
+    sessions, cookies = make(clock, "end_oldest"), []
+    for number in range(5):
+        cookies.append(old_cookie(clock, number))
+        clock.advance(SECOND)
+
+    for number in (1, 3, 2, 0, 4):
+        come(sessions, cookies[number])
+        assert len(sessions.list(7)) <= MOST
+
+    # The two that began last are left, in whichever order they were first used.
+    assert [come(sessions, each).get("number") for each in cookies] == [None, None, None, 3, 4]
+    assert len(sessions.list(7)) == MOST
+
+
+@ADOPTING
+def test_an_older_session_from_elsewhere_is_over_at_once(
+    make: Callable[[FakeClock, str], Sessions], clock: FakeClock
+) -> None:
+    sessions, cookie = make(clock, "end_oldest"), old_cookie(clock, 0)
+    clock.advance(SECOND)
+    for number in range(1, 1 + MOST):
+        come(sessions, old_cookie(clock, number))
+
+    session = sessions.fetch(f"sid={cookie}")
+
+    assert dict(session) == {}
+    assert sessions.commit(session).cookies == ()
+
+
+@ADOPTING
+def test_a_session_from_elsewhere_is_not_refused(make: Callable[[FakeClock, str], Sessions], clock: FakeClock) -> None:
+    sessions, cookies = make(clock, "refuse"), []
+    for number in range(4):
+        cookies.append(old_cookie(clock, number))
+        clock.advance(SECOND)
+
+    for each in cookies:
+        assert come(sessions, each)["user_id"] == 7
+        assert len(sessions.list(7)) <= MOST
+
+
+@ADOPTING
+def test_anonymous_sessions_from_elsewhere_are_not_counted(
+    make: Callable[[FakeClock, str], Sessions], clock: FakeClock
+) -> None:
+    sessions = make(clock, "end_oldest")
+    cookies = [old_cookie(clock, number, None) for number in range(4)]
+
+    assert [come(sessions, each) for each in cookies] == [{"number": number} for number in range(4)]
+    assert [come(sessions, each) for each in cookies] == [{"number": number} for number in range(4)]
+
+
+@ADOPTING
+@pytest.mark.parametrize("when_full", ["end_oldest", "refuse"])
+@pytest.mark.parametrize("other", ["login", "first use"])
+def test_a_first_use_and_another_request_never_leave_too_many_whichever_comes_first(
+    make: Callable[[FakeClock, str], Sessions], when_full: str, other: str
+) -> None:
+    sessions: Sessions
+
+    def begin() -> list[Steps[Any]]:
+        nonlocal sessions
+        clock = FakeClock()
+        sessions = make(clock, when_full)
+        come(sessions, old_cookie(clock, 0))
+        came = [old_cookie(clock, 1), None if other == "login" else old_cookie(clock, 2)]
+        clock.advance(SECOND)
+        now = int(clock().timestamp())
+        acts = [ACTS["use"], ACTS["login" if other == "login" else "use"]]
+        return [request(sessions, now, cookie, act) for cookie, act in zip(came, acts, strict=True)]
+
+    for _ in every_order(begin):
+        assert 1 <= len(sessions.list(7)) <= MOST
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -266,6 +383,7 @@ ACTS: dict[str, Callable[[Session], Any]] = {
     "login": lambda session: session.login(7),
     "renewal": lambda session: session.configure(renew=True),
     "logout": lambda session: session.logout(),
+    "use": dict,
 }
 
 

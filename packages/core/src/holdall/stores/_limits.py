@@ -3,16 +3,18 @@ Limit the number of sessions of a principal: ``Sessions(max_sessions=…, when_f
 
 Two logins can race, and no lock spans a principal's rows. So each login first inserts its row and then counts: the
 request that counts last sees every row, and removes the excess. All requests sort the rows in the same order, so they
-agree on which rows to remove. A renewal counts too, because its session has no row for a moment.
+agree on which rows to remove. A renewal counts too, because its session has no row for a moment. So does the move of a
+session from elsewhere, because it had no row before.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from inspect import isgeneratorfunction
 from typing import Any
 
 from holdall._errors import ConfigurationError, TooManySessionsError
 from holdall.steps import Steps, asked
-from holdall.stores._contract import RenewalFailure, SessionRow, StoredSession, Write
+from holdall.stores._contract import ForeignSession, NotFound, RenewalFailure, SessionRow, StoredSession, Write
 
 __all__ = ["LimitedStore", "session_limit"]
 
@@ -73,7 +75,17 @@ class LimitedStore:
         return getattr(self._store, name)
 
     def get(self, cookie: str, *, key: str) -> Steps[Any]:
-        return (yield from asked(self._store.get(cookie, key=key)))
+        found: StoredSession | NotFound = yield from asked(self._store.get(cookie, key=key))
+        if isinstance(found, ForeignSession) and found.move is not None:
+            found.move = partial(self._moved, found.move)
+        return found
+
+    def _moved(self, move: Callable[..., Any], write: Write, *, key: str) -> Steps[StoredSession | NotFound]:
+        moved: StoredSession | NotFound = yield from asked(move(write, key=key))
+        if isinstance(moved, NotFound) or write.principal is None:
+            return moved
+        is_left = yield from self._counted(write.principal, moved, key, is_login=False)
+        return moved if is_left else NotFound("unknown", stored=moved)
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[Any]:
         principal = write.principal
@@ -118,19 +130,21 @@ class LimitedStore:
         if self.refuses and len((yield from self._rows(principal, None))) >= self.most:
             raise _too_many(self.most)
 
-    def _counted(self, principal: str, own: StoredSession, key: str, *, is_login: bool = True) -> Steps[None]:
-        """End the excess sessions, or refuse *own*."""
+    def _counted(self, principal: str, own: StoredSession, key: str, *, is_login: bool = True) -> Steps[bool]:
+        """End the excess sessions, or refuse *own*, and return whether *own* is left."""
         rows = yield from self._rows(principal, own)
         too_many = len(rows) - self.most
         if too_many <= 0:
-            return
+            return True
         if self.refuses and is_login:
             # Another login came in between. Neither request knows which was first, so both may be refused.
             yield from asked(self._store.delete(own, key=key))
             raise _too_many(self.most)
         others = [row for row in reversed(rows) if not row.is_current] if self.refuses else rows
-        for row in others[:too_many]:
+        ended = others[:too_many]
+        for row in ended:
             yield from asked(self._store.revoke(principal, keys=self._keys, keep=None, handle=row.handle))
+        return not any(row.is_current for row in ended)
 
     def _rows(self, principal: str, own: StoredSession | None) -> Steps[list[SessionRow]]:
         rows: list[SessionRow] = yield from asked(self._store.list(principal, keys=self._keys, current=own))
