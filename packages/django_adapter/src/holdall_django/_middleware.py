@@ -19,7 +19,14 @@ from holdall_django._configuration import configuration
 from holdall_django._loading import load
 from holdall_django._opening import begin, prepare_to_commit, still_ours
 from holdall_django._requests import Opened, opened_for
-from holdall_django._responses import answer, answer_instead, finished_with_body, streams, with_headers
+from holdall_django._responses import (
+    answer,
+    answer_instead,
+    answer_instead_async,
+    finished_with_body,
+    streams,
+    with_headers,
+)
 
 __all__ = ["SessionMiddleware"]
 
@@ -71,7 +78,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
                 await load(opened.session)
             except StoreError as exc:
                 still_ours(request, opened)
-                return answer_instead(request, exc, opened)
+                return await answer_instead_async(request, exc, opened)
         rollback.begin()
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
@@ -89,7 +96,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
             prepare_to_commit(opened)
             headers = await opened.exchange.headers_async(response.status_code, streams=streams(response))
         except AnsweredError as exc:
-            return answer_instead(request, exc, opened)
+            return await answer_instead_async(request, exc, opened)
         return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
     def process_request(self, request: HttpRequest) -> None:

@@ -15,7 +15,7 @@ from holdall_django._cookies import add_cookies
 from holdall_django._requests import Opened
 from holdall_django._session import DjangoSession
 
-__all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_headers"]
+__all__ = ["answer", "answer_instead", "answer_instead_async", "finished_with_body", "streams", "with_headers"]
 
 _logger = logging.getLogger("holdall")
 
@@ -123,6 +123,20 @@ async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
 
 
 def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
+    """End a request that a session error has failed, and return its response."""
+    if not opened.is_shared:
+        opened.exchange.failed()
+    return _instead(request, error, opened)
+
+
+async def answer_instead_async(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
+    """Do the same as ``answer_instead``."""
+    if not opened.is_shared:
+        await opened.exchange.failed_async()
+    return _instead(request, error, opened)
+
+
+def _instead(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
     """Return the response to a session error, with the cookies of sessions that were saved before it."""
     if opened.is_shared:
         return with_headers(request, answer(error), opened, ResponseHeaders(vary=state_of(opened.session).vary))
