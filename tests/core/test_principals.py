@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -438,6 +439,32 @@ def test_a_blocking_call_is_refused_in_an_event_loop(tmp_path: Path, call: str) 
             assert not await asyncio.to_thread(getattr(sessions, call), *arguments)
 
         asyncio.run(visit())
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_async_code_reads_a_sync_adapters_session_in_a_thread(tmp_path: Path, is_read: bool) -> None:
+    threads: list[int] = []
+
+    class NotingTable(BlockingTable):
+        def read(self, digest: bytes) -> Row | None:
+            threads.append(threading.get_ident())
+            return super().read(digest)
+
+    with closing(NotingTable(tmp_path / "sessions.db")) as table:
+        sessions = Sessions(TableStore(table, secret_key_base=SECRET), key="sid")
+        here, other = (sessions.fetch(f"sid={log_in(sessions, 7)}") for _ in range(2))
+        if is_read:
+            assert (here["user_id"], other["user_id"]) == (7, 7)
+
+        async def visit() -> None:
+            threads.clear()
+            listed = await sessions.list_async(7, current=here)
+            assert sorted(each.is_current for each in listed) == [False, True]
+            assert await sessions.revoke_async(7, keep=here) == 1
+            assert threading.get_ident() not in threads
+
+        asyncio.run(visit())
+        assert (here["user_id"], len(sessions.list(7))) == (7, 1)
 
 
 def test_a_table_without_io_may_be_called_in_an_event_loop(table: MemoryTable) -> None:

@@ -22,6 +22,7 @@ from holdall._unawaited import to_be_awaited
 from holdall._validity import CheckedReads
 from holdall.steps import Step, Steps, run, run_async
 from holdall.stores._contract import Changes, ForeignSession
+from holdall.tables import Kind
 
 __all__ = ["AsyncBackend", "SyncBackend"]
 
@@ -33,6 +34,7 @@ class SyncBackend:
     A store for requests that run in their own thread and may block it.
 
     Attributes:
+        form: The kind of adapter that it serves.
         store: The open store.
         reading: The object that requests read sessions through: the store, or a wrapper that also checks them.
         name: The store's name in messages.
@@ -50,6 +52,7 @@ class SyncBackend:
         commit: Carries out what the application decided (``holdall._lifecycle.commit``).
     """
 
+    form: Kind = "sync"
     commit: Callable[..., Steps[ResponseHeaders]] = staticmethod(commit)
 
     def __init__(self, settings: Settings, store: Any, now: Callable[[], int]) -> None:
@@ -100,6 +103,11 @@ class SyncBackend:
             del cookies, first
             raise
 
+    async def load(self, state: SessionState) -> None:
+        """Read the session ahead for async code that a sync adapter runs, because its event loop must not block."""
+        if self.waits_to_read and state.tracked is None and state.read_ahead is None and state.cookies:
+            state.read_ahead = await run_async(fetch(state.cookies, self, now=self.now()))
+
     #: Run steps to completion.
     run = staticmethod(run)
 
@@ -126,6 +134,8 @@ class SyncBackend:
 
 class AsyncBackend(SyncBackend):
     """A store for requests that share an event loop."""
+
+    form: Kind = "async"
 
     def __init__(self, settings: Settings, store: Any, now: Callable[[], int]) -> None:
         super().__init__(settings, store, now)

@@ -226,7 +226,7 @@ class OutsideRequests(ABC):
 
     async def _stored_async(self, session: Session | None) -> StoredSession | None:
         if session is not None:
-            await cast("AsyncBackend", self.prepare("async")).load(state_of(session))
+            await cast("SyncBackend", state_of(session).backend).load(state_of(session))
         return _stored(session)
 
     def _owned(self, form: Kind, verb: str = "") -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
-from holdall._backends import AsyncBackend
+from holdall._backends import AsyncBackend, SyncBackend
 from holdall._late_changes import look as look_at_late_changes
 from holdall._lifecycle import ResponseHeaders, abandon, finish
 from holdall._outside_requests import OutsideRequests
@@ -131,8 +131,8 @@ class RequestsByHand(OutsideRequests):
     async def load_async(self, session: Session) -> None:
         """Load *session* so that it can be used. A second call does nothing."""
         state = state_of(session)
-        if not state.is_fetched:
-            await cast("AsyncBackend", state.backend).load(state)
+        if not state.is_fetched or state.backend.form == "sync":
+            await cast("SyncBackend", state.backend).load(state)
 
     async def commit_async(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
         """Do the same as ``commit``. The commit is completed even if the request is cancelled."""

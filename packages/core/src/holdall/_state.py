@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from holdall import _late_changes as late_changes
 from holdall._cookie_header import SentCookie
@@ -117,6 +117,7 @@ _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 class Backend(Protocol):
     """The settings and the open store of a session; see ``holdall._backends``."""
 
+    form: Literal["sync", "async"]
     settings: Settings
     store: Any
     reading: Any

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
-from holdall import Session, Sessions
+from holdall import Sessions
 from holdall.adapters import Intent, Lifetime
 from holdall_django import _expiry as expiry
+from holdall_django._async_views import AsyncViewSession
 from holdall_django._configuration import configuration
 from holdall_django._loading import load
 
@@ -18,7 +18,7 @@ __all__ = ["DjangoNames"]
 _REQUIRED = object()
 
 
-class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappings; ours comes first
+class DjangoNames(AsyncViewSession, SessionBase):  # type: ignore[misc]  # both are mappings; ours comes first
     """The core's session with Django's method names, except for its key, its lookups and ``save``."""
 
     #: Whether it was changed, even if the change has been saved since.
@@ -56,10 +56,6 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
 
     async def _aget_session(self, no_load: bool = False) -> Self:
         await load(self)
-        state = self._state
-        if state.tracked is None and state.read_ahead is None and state.cookies and state.backend.waits_to_read:
-            # Under WSGI it is read when it is first used, which must not happen in an event loop.
-            await sync_to_async(state.loaded)()
         return self
 
     # With Django's names for the arguments.
