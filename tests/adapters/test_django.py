@@ -446,6 +446,58 @@ def test_the_expiry_age_is_that_of_the_sessions(configure: Configure) -> None:
     assert SessionStore().get_expiry_age() == 700
 
 
+YEAR = timedelta(days=365)
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("expiry", [YEAR, YEAR.total_seconds(), "a date"])
+def test_no_expiry_is_later_than_the_absolute_timeout(expiry: Any) -> None:
+    client = Client()
+    month = timedelta(days=30).total_seconds()
+
+    def begin(request: HttpRequest) -> list[float]:
+        request.session.set_expiry(timezone.now() + YEAR if expiry == "a date" else expiry)
+        return told(request)
+
+    def told(request: HttpRequest) -> list[float]:
+        now = timezone.now()
+        date = request.session.get_expiry_date(modification=now)
+        return [request.session.get_expiry_age(), (date - now).total_seconds()]
+
+    async def told_async() -> list[float]:
+        session, now = client.session, timezone.now()
+        date = await session.aget_expiry_date(modification=now)
+        return [await session.aget_expiry_age(), (date - now).total_seconds()]
+
+    answers = [requested(view, client) for view in (begin, told)]
+
+    assert month - answers[0].cookies[KEY]["max-age"] <= 1
+    for ages in (*(answer.json()["is"] for answer in answers), asyncio.run(told_async())):
+        assert all(0 <= month - age <= 2 for age in ages)
+
+
+def test_an_expiry_of_a_year_needs_an_absolute_timeout_as_long(configure: Configure) -> None:
+    year = int(YEAR.total_seconds())
+    for timeout in (YEAR, None):
+        configure(HOLDALL={"store": TableStore(MemoryTable()), "absolute_timeout": timeout})
+
+        answer = requested(lambda request: request.session.set_expiry(year) or request.session.get_expiry_age())
+
+        assert (answer.json()["is"], answer.cookies[KEY]["max-age"]) == (year, year)
+
+
+def test_an_expiry_without_a_time_zone_is_local(configure: Configure) -> None:
+    configure(USE_TZ=False, TIME_ZONE="Asia/Tokyo", HOLDALL={"store": TableStore(MemoryTable())})
+    session = SessionStore()
+    for expiry, days in ((timedelta(days=1), 1), (YEAR, 30)):
+        session.set_expiry(expiry)
+        session.save()
+
+        left = session.get_expiry_date() - timezone.now()
+
+        assert timedelta(days=days, seconds=-2) < left <= timedelta(days=days)
+
+
 def test_every_request_can_count_as_a_use(configure: Configure) -> None:
     clock = FakeClock()
     given = {"store": TableStore(MemoryTable(clock=clock)), "clock": clock, "idle_timeout": 3600}

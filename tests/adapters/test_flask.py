@@ -395,7 +395,7 @@ def test_a_permanent_session_can_be_made_to_end_with_the_browser(app: Flask) -> 
     [({"idle_timeout": None}, 34560000), ({"idle_timeout": timedelta(days=500)}, 34560000), ({"max_age": 60}, 60)],
 )
 def test_a_permanent_cookie_lives_as_long_as_browsers_allow(options: dict[str, Any], seconds: int) -> None:
-    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, **options)
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, absolute_timeout=None, **options)
     client = application(sessions).test_client()
 
     with client.session_transaction() as session:

@@ -1,14 +1,16 @@
 """Sessions whose lifetime a framework keeps in the session."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from holdall import MemoryTable, Session, Sessions, TableStore
+from holdall import CookieStore, MemoryTable, Session, Sessions, TableStore
 from holdall._session import state_of
 from holdall._settings import Lifetime
+from holdall.formats import NativeFormat
 from holdall.testing import Browser, FakeClock
 
 HOUR = timedelta(hours=1)
@@ -34,7 +36,7 @@ def begin(sessions: Sessions, clock: FakeClock) -> Callable[[timedelta], str]:
         session = sessions.fetch(session_type=UntilSession)
         session["until"] = clock() + after
         (cookie,) = sessions.commit(session).cookies
-        assert cookie.max_age == after.total_seconds()
+        assert cookie.max_age == min(after, timedelta(days=30)).total_seconds()
         return f"sid={cookie.value}"
 
     return begin
@@ -61,6 +63,33 @@ def test_a_fixed_time_does_not_outlast_the_absolute_timeout(
     clock.advance(timedelta(days=30))
 
     assert sessions.fetch(header, session_type=UntilSession).is_new
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [({"path": "/"}, 2), ({"renew": True}, 2), ({"max_age": 60}, 60 / 24 / 3600), ({"max_age": timedelta(days=9)}, 2)],
+    ids=str,
+)
+@pytest.mark.parametrize("store", ["cookie", "table"])
+def test_a_cookie_does_not_outlast_the_absolute_timeout(
+    clock: FakeClock, store: str, change: dict[str, Any], left: float
+) -> None:
+    in_cookie = store == "cookie"
+    kept = CookieStore(NativeFormat(secrets.token_hex(32))) if in_cookie else TableStore(MemoryTable(clock=clock))
+    sessions = Sessions(kept, key="sid", clock=clock, max_age=timedelta(days=7))
+    session, days = sessions.fetch(), []
+    session["n"] = 0
+    for _ in range(8):
+        (*_, cookie) = sessions.commit(session).cookies
+        days.append(cookie.max_age / 24 / 3600)
+        clock.advance(timedelta(days=4))
+        session = sessions.fetch(f"{cookie.attributes.key}={cookie.value}")
+        if len(days) == 7:
+            session.configure(**change)
+        session["n"] = session.get("n", 0) + 1
+
+    # Used every four days; the last cookie is sent on the 28th day, two days before the end.
+    assert days == [7, 7, 7, 7, 7, 7, 6, left]
 
 
 def test_a_new_time_is_stored_and_sent_to_the_browser(

@@ -1,10 +1,12 @@
 """Give a session Django's method names, except those of methods that read or write the store."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.utils import timezone
 
 from holdall import Sessions
 from holdall.adapters import Intent, Lifetime
@@ -142,6 +144,27 @@ class DjangoNames(AsyncViewSession, SessionBase):  # type: ignore[misc]  # both 
         """Return the number of seconds after which an unused session ends."""
         idle_timeout = self._sessions.settings.idle_timeout
         return settings.SESSION_COOKIE_AGE if idle_timeout is None else idle_timeout
+
+    def get_expiry_age(self, **kwargs: Any) -> int:
+        """Return in how many seconds the session ends unless it is used again; no later than its absolute timeout."""
+        now = kwargs.setdefault("modification", timezone.now())
+        return min(super().get_expiry_age(**kwargs), self._seconds_left(now))
+
+    async def aget_expiry_age(self, **kwargs: Any) -> int:
+        """Do the same as ``get_expiry_age``."""
+        return (await self._aget_session()).get_expiry_age(**kwargs)
+
+    def get_expiry_date(self, **kwargs: Any) -> datetime:
+        """Return when the session ends unless it is used again; no later than its absolute timeout."""
+        now = kwargs.setdefault("modification", timezone.now())
+        return expiry.earlier(super().get_expiry_date(**kwargs), now + timedelta(seconds=self._seconds_left(now)))
+
+    async def aget_expiry_date(self, **kwargs: Any) -> datetime:
+        """Do the same as ``get_expiry_date``."""
+        return (await self._aget_session()).get_expiry_date(**kwargs)
+
+    def _seconds_left(self, now: datetime) -> int:
+        return expiry.seconds_left(self._sessions.settings.absolute_timeout, self.created, now)
 
     def get_expire_at_browser_close(self) -> bool:
         """Return whether the browser forgets the cookie when it is closed."""

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from holdall.adapters import Lifetime
 
-__all__ = ["EXPIRY", "check_expiry", "lifetime"]
+__all__ = ["EXPIRY", "check_expiry", "earlier", "lifetime", "seconds_left"]
 
 #: The session key under which Django stores the expiry.
 EXPIRY = "_session_expiry"
@@ -59,9 +59,24 @@ def lifetime(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
         # Django accepts booleans and fractions as numbers, and its cookie has whole seconds.
         seconds = int(max(_LONG_AGO, min(expiry, _LONGEST)))
         return Lifetime(seconds, seconds)
-    ends = datetime.fromisoformat(expiry) if isinstance(expiry, str) else expiry
-    # Django's times are naive if USE_TZ is off.
-    ends = timezone.make_aware(ends) if timezone.is_naive(ends) else ends
+    ends = _aware(datetime.fromisoformat(expiry) if isinstance(expiry, str) else expiry)
     now = datetime.now(UTC)
     ends = max(now + timedelta(seconds=_LONG_AGO), min(ends, now + timedelta(seconds=_LONGEST)))
     return usual._replace(ends=int(ends.timestamp()))
+
+
+def seconds_left(absolute_timeout: int | None, created: datetime | None, now: datetime) -> int:
+    """Return the most seconds that a session has left at the time *now*; *created* is ``None`` if it is new."""
+    if absolute_timeout is None:
+        return _LONGEST
+    return absolute_timeout - (0 if created is None else int((_aware(now) - created).total_seconds()))
+
+
+def earlier(one: datetime, other: datetime) -> datetime:
+    """Return the earlier of two times, each of which may lack a time zone."""
+    return min(one, other, key=_aware)
+
+
+def _aware(time: datetime) -> datetime:
+    # Django's times are naive if USE_TZ is off.
+    return timezone.make_aware(time) if timezone.is_naive(time) else time

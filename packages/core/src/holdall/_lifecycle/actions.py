@@ -59,9 +59,8 @@ def drop(end: End) -> Steps[ResponseHeaders]:
         return ResponseHeaders(late, vary="Cookie") if late else LOOKED_AT
     settings.emit("ended", "", last.log_id)
     old += settings.delete_at_logout
-    places = [
-        *{each.place: each for each in (settings.attributes, settings.attributes.changed(state.overrides))}.values()
-    ]
+    both = settings.attributes, settings.attributes.changed(state.overrides)
+    places = list({each.place: each for each in both}.values())
     mark: tuple[SetCookie, ...] = ()
     if state.backend.can_mark_ended:
         marker = yield from asked(state.backend.store.mark_ended(last, key=places[-1].key))
@@ -265,6 +264,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
             age = attributes.seconds if "max_age" in state.overrides else age
             if came is not None and attributes.place != settings.attributes.place:
                 old.append(settings.attributes.ending[suffix_of(came)])
+        age = None if age is None else min(age, end.ends - end.now)
         # The same as ``suffix_of``, without a call.
         suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
         named, has_owner = attributes.ending[suffix], end.identity is not None

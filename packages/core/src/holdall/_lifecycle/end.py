@@ -27,6 +27,7 @@ class End:
         identity: Whose session it is as it ends.
         principal: The user ID, if a user is logged in.
         expires: When the stored session ends if it is used now, in Unix seconds.
+        ends: When the written session ends even if it is used, in Unix seconds. Its cookie must not outlast it.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class End:
 
     def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
         """Return *data* as it should be stored, with *changes* as this request's part in it."""
-        ends = self.state.settings.ends(created)
-        return Write(data, changes, created, expires, self.now, principal, None, ends)
+        self.ends = self.state.settings.ends(created)
+        return Write(data, changes, created, expires, self.now, principal, None, self.ends)
 
     def new(self, data: dict[str, Any], changes: Changes, created: int) -> Write:
         """Return *data* as a session that has not been stored yet."""
