@@ -11,6 +11,7 @@ from tables.django_databases import migrated, new_alias, of_sqlite
 
 # isort: split
 
+from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
@@ -135,6 +136,28 @@ def test_a_users_sessions_are_listed_and_ended_without_reading_this_one_first(vi
     assert visit(devices) == "[False, True]"
     assert visit(end_others) == "1"
     assert visit(devices) == "[True]"
+
+
+@pytest.mark.parametrize("table", ["django"], indirect=True)
+@pytest.mark.parametrize("is_known", [True, False], ids=["known visitor", "new visitor"])
+@pytest.mark.usefixtures("table")
+def test_a_call_that_would_block_the_event_loop_is_an_error_that_names_the_calls_to_await(is_known: bool) -> None:
+    visit = by_wsgi()
+
+    async def use(request: HttpRequest) -> HttpResponse:
+        if is_known:
+            request.session["n"] = 1
+        else:
+            request.session.save()
+        return HttpResponse()
+
+    if is_known:
+        visit(count)
+
+    with pytest.raises(SynchronousOnlyOperation) as raised:
+        visit(use)
+    (note,) = raised.value.__notes__
+    assert all(name in note for name in ("aget", "aset", "afetch_session"))
 
 
 def test_a_fetched_session_is_used_without_await(visit: Visit) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import Error, connections
 
 from holdall import StoreError
@@ -23,6 +24,12 @@ __all__ = ["carry_out"]
 
 R = TypeVar("R")
 
+_IN_ASYNC_CODE = (
+    "The session is in Django's database, which async code must not wait for: await the session's methods that begin "
+    "with a, such as `await request.session.aget(…)` and `await request.session.aset(…)`, or "
+    "`await afetch_session(request)` before the first use of request.session."
+)
+
 
 def carry_out(work: Callable[[], R], using: str, timeout: timedelta) -> R:
     """
@@ -30,6 +37,7 @@ def carry_out(work: Callable[[], R], using: str, timeout: timedelta) -> R:
 
     Raises:
         StoreError: The database failed.
+        SynchronousOnlyOperation: It is called in an event loop; a note says what to call instead.
     """
     connection = connections[using]
     leave_to_parent(connection)
@@ -51,6 +59,9 @@ def carry_out(work: Callable[[], R], using: str, timeout: timedelta) -> R:
             else:
                 failure = _failure(exc, connection)
                 break
+        except SynchronousOnlyOperation as exc:
+            exc.add_note(_IN_ASYNC_CODE)
+            raise
     # Outside the except block, because the driver's error has values in its message and frames.
     raise failure
 
