@@ -14,6 +14,7 @@ from django.http import HttpResponse
 from holdall import ConfigurationError, MemoryTable, Sessions, TableStore
 from holdall_django import SessionMiddleware
 from holdall_django.engine import SessionStore as OurStore
+from holdall_django.sources import EngineSource
 
 __all__ = ["configure", "environment"]
 
@@ -78,6 +79,12 @@ def test_a_well_configured_project_has_no_findings() -> None:
         ({"HOLDAL": {}}, "W007", "HOLDAL has no effect: all of holdall's own options are in HOLDALL. Write"),
         ({"HOLD_ALL": {}}, "W007", "HOLD_ALL has no effect"),
         ({"HOLDALL_STORE": "cookie"}, "W007", "Write HOLDALL = {'store': …}."),
+        (
+            {"SESSION_SERIALIZER": "shop.Pickles"},
+            "W008",
+            "'shop.Pickles', but holdall does not use it to store sessions",
+        ),
+        ({"SESSION_SERIALIZER": "shop.Pickles", "HOLDALL": {"store": "cookie"}}, "W008", "HOLDALL['serializer'] takes"),
         ({"HOLDALL": {"store": "cookie", "idle_timeuot": 60}}, "E006", "Did you mean 'idle_timeout'?"),
         ({"HOLDALL": {"alsos": []}}, "E006", "Did you mean 'also'?"),
         ({"HOLDALL": {"zzzzzz": 1}}, "E006", "Choose one of: absolute_timeout"),
@@ -142,6 +149,11 @@ def test_a_mistake_is_found_with_a_hint(configure: Configure, given: dict[str, A
         {"HOLDALL": {"store": "table", "table": "a", "principal_key": None}},
         {"HOLDALL": {"store": "table", "table": "a", "record_client": True}},
         {"HOLDALL": {"sessions": Sessions(TableStore(MemoryTable()), key="sid")}},
+        {"SESSION_SERIALIZER": "django.contrib.sessions.serializers.JSONSerializer"},
+        {
+            "SESSION_SERIALIZER": "shop.Pickles",
+            "HOLDALL": {"store": "table", "table": "a", "migrate_from": [EngineSource("cache")]},
+        },
     ],
 )
 def test_intended_settings_are_accepted(configure: Configure, given: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
@@ -124,6 +124,19 @@ def _meant() -> Iterator[CheckMessage]:
     workers = several_workers()
     if workers is not None:
         yield from _in_memory(configured.all, f"{workers} asks for several workers")
+    yield from _unused_serializer(configured.all)
+
+
+def _unused_serializer(group: Iterable[Sessions]) -> Iterator[CheckWarning]:
+    from holdall_django.sources import EngineSource
+
+    given = settings.SESSION_SERIALIZER
+    sources = (source for each in group for source in each.prepare("async").sources)
+    # The previous engine reads its sessions with the serializer that wrote them.
+    if given != global_settings.SESSION_SERIALIZER and not any(isinstance(each, EngineSource) for each in sources):
+        msg = f"SESSION_SERIALIZER is {given!r}, but holdall does not use it to store sessions."
+        hint = "Remove it. HOLDALL['serializer'] takes an object with dumps and loads."
+        yield CheckWarning(msg, hint=hint, id="holdall_django.W008")
 
 
 def _risks() -> Iterator[CheckMessage]:
