@@ -90,20 +90,34 @@ def test_the_readmes_lines_make_a_new_project_use_our_sessions(lines: list[str],
     )
 
 
-def test_the_readmes_views_work_in_a_new_project(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [f"{ADAPTER}, cookies", f"{ADAPTER}, a table"])
+def test_the_readmes_views_work_in_a_new_project(settings: str, tmp_path: Path) -> None:
     urls = "import views\nurlpatterns += [path('add/<item>', views.add), path('cart', views.cart)]\n"
     (views,) = blocks(ADAPTER, "views.py")
-    write(
-        pasted({"shop/settings.py": LINES[f"{ADAPTER}, cookies"][0], "shop/urls.py": urls, "views.py": views}), tmp_path
-    )
-    visit = (
-        "from django.test import Client; client = Client(SERVER_NAME='localhost'); "
-        "assert client.get('/add/hat').status_code == 405; "
-        "client.post('/add/hat'); client.post('/add/scarf'); print(client.get('/cart').json())"
+    write(pasted({"shop/settings.py": "\n\n".join(LINES[settings]), "shop/urls.py": urls, "views.py": views}), tmp_path)
+
+    assert "[{'cart': ['hat', 'scarf']}, {'cart': ['hat', 'scarf']}]" in runs(
+        tmp_path, "manage.py", "shell", "--no-imports", "-c", CARTS
     )
 
-    assert "{'cart': ['hat', 'scarf']}" in runs(tmp_path, "manage.py", "shell", "--no-imports", "-c", visit)
 
+#: Visits the same views under WSGI and under ASGI.
+CARTS = """
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.core.management import call_command
+from django.test import AsyncClient, Client
+
+call_command("migrate", verbosity=0)
+settings.ALLOWED_HOSTS = ["testserver"]
+client = Client()
+assert client.get("/add/hat").status_code == 405
+client.post("/add/hat")
+client.post("/add/scarf")
+other = AsyncClient()
+other.cookies = client.cookies
+print([client.get("/cart").json(), async_to_sync(other.get)("/cart").json()])
+"""
 
 SOCKET = """
 import asyncio
