@@ -22,11 +22,12 @@ from django.test import override_settings
 from django.urls import path as route
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from holdall import ConfigurationError, CookieStore, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall import ConfigurationError, CookieStore, Event, MemoryTable, Sessions, StoreError, TableStore, wsgi
 from holdall._lifecycle.device import REFRESH_RULES, Found, Refresh, Shown
 from holdall.adapters import EndpointRequest, SessionGroup
 from holdall.asgi import SessionMiddleware
 from holdall.device_bound import DeviceBound
+from holdall.device_bound._paths import browser_path
 from holdall.formats import FlaskFormat, NativeFormat, PlugFormat
 from holdall.stores import MigratingStore
 from holdall.testing import Client, FakeClock, Request, Response, Visitor, as_async, asgi_client, wsgi_client
@@ -504,6 +505,48 @@ def test_a_tls_proxy_is_trusted_if_the_framework_trusts_it(clock: FakeClock) -> 
         ("/shop/device-bound-session/refresh", 403),
         ("/shop/device-bound-session/refresh", 200),
     ]
+
+
+@pytest.mark.parametrize(
+    ("mounted_at", "path"),
+    [
+        ("", "/x"),
+        ("/shop", "/shop/x"),
+        ("/Straße 7", "/Stra%C3%9Fe%207/x"),
+        ("/50%", "/50%25/x"),
+        ('/a";path="b', "/a%22%3Bpath=%22b/x"),
+        ("/a\r\nb: c", "/a%0D%0Ab:%20c/x"),
+        # Not valid UTF-8.
+        ("/\udcff", "/%FF/x"),
+        # Not another host.
+        ("//evil.example", "/%2Fevil.example/x"),
+        ("/a//b", "/a//b/x"),
+    ],
+)
+def test_the_mount_path_is_encoded(mounted_at: str, path: str) -> None:
+    assert browser_path(mounted_at, "/x") == path
+
+
+def test_no_mount_path_ends_a_quoted_text_or_a_header() -> None:
+    path = browser_path("/" + "".join(map(chr, range(0x3000))), "/x")
+
+    assert path.isascii()
+    assert path.isprintable()
+    assert not set(path) & set(' "\\;?#')
+
+
+def test_a_wsgi_servers_mount_path_need_not_be_utf_8(clock: FakeClock) -> None:
+    sessions = Sessions(TableStore(MemoryTable(clock=clock)), key="sid", clock=clock, device_bound=True)
+
+    def login(environ: Any, start_response: Any) -> list[bytes]:
+        wsgi.fetch_session(environ).login(7)
+        start_response("200 OK", [])
+        return [b""]
+
+    browser = DeviceBrowser(wsgi_client(wsgi.SessionMiddleware(login, sessions)), clock=clock)
+    browser.send(Request("GET", "/t/%FF/", https=True, root="/t/%FF"))
+
+    assert browser.trips == [("/t/%FF/device-bound-session/register", 200)]
 
 
 def test_holdalls_own_options_are_enough(clock: FakeClock) -> None:

@@ -20,6 +20,7 @@ from holdall._settings import Settings
 from holdall.device_bound._bindings import BindingStore, Device
 from holdall.device_bound._marks import finder
 from holdall.device_bound._messages import EndpointRequest, EndpointResponse
+from holdall.device_bound._paths import browser_path
 from holdall.device_bound._proofs import Flaw, Proof, header_text, verify
 from holdall.device_bound._told import cookies_of, removed_cookies
 from holdall.steps import Steps, asked
@@ -177,11 +178,12 @@ class DeviceEndpoints:
         origin, bound = self._options.origin or f"https://{request.host}", self._cookies[0]
         host = urlsplit(origin).hostname or ""
         excluded = [
-            {"type": "exclude", "domain": host, "path": request.mounted_at + path} for path in self._options.exclude
+            {"type": "exclude", "domain": host, "path": browser_path(request.mounted_at, path)}
+            for path in self._options.exclude
         ]
         body = {
             "session_identifier": binding.id,
-            "refresh_url": f"{request.mounted_at}{self._options.path}/refresh",
+            "refresh_url": browser_path(request.mounted_at, f"{self._options.path}/refresh"),
             "scope": {"origin": origin, "include_site": self._options.include_site, "scope_specification": excluded},
             # Without Max-Age and Expires, because otherwise the browser always considers the cookie missing.
             "credentials": [{"type": "cookie", "name": bound.key, "attributes": _attributes(cookies[0])}],

@@ -17,8 +17,8 @@ class EndpointRequest(NamedTuple):
     Attributes:
         method: ``"POST"``, or another method, which is not allowed.
         path: The path below the one that the application is mounted under.
-        mounted_at: The path that the application is mounted under (``SCRIPT_NAME``, ``root_path``); ``""`` for the
-            root.
+        mounted_at: The path that the application is mounted under (``SCRIPT_NAME``, ``root_path``), decoded; ``""``
+            for the root.
         host: The Host header.
         https: Whether the request reached us over HTTPS.
         header: Returns the value of a header by its name, or ``None`` if it is missing.

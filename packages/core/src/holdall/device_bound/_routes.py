@@ -52,7 +52,7 @@ class DeviceRoutes:
 
         Args:
             exchange: The request's ``Exchange``.
-            mounted_at: The path that the application is mounted under; ``""`` for the root.
+            mounted_at: The path that the application is mounted under, decoded; ``""`` for the root.
             skipped: The header Secure-Session-Skipped, in which a browser says why the bound cookie is missing.
         """
         exchange.mount(mounted_at)

@@ -6,6 +6,7 @@ from holdall._lifecycle.device import binding_of, is_offered
 from holdall._state import SessionState
 from holdall.device_bound._bindings import BindingStore
 from holdall.device_bound._options import bound_attributes, device_attributes
+from holdall.device_bound._paths import browser_path
 from holdall.device_bound._proofs import ALGORITHMS
 from holdall.steps import Steps
 
@@ -50,7 +51,7 @@ class Committing:
             cookie, stored, has_user=isinstance(identity, str), https=state.https, begins=begins, guarded=guarded
         ):
             return cookie
-        path, challenge = f"{state.mounted_at}{options.path}/register", self._store.offer(stored, now)
+        path, challenge = browser_path(state.mounted_at, f"{options.path}/register"), self._store.offer(stored, now)
         offer = f'({" ".join(ALGORITHMS)});path="{path}";challenge="{challenge}"'
         return OfferingCookie(cookie, ("Secure-Session-Registration", offer))
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
 
 from holdall._async_tasks import new_event, sleep
 
@@ -23,8 +24,9 @@ class Request:
     A request as a browser sends it.
 
     Attributes:
-        path: The path, with a query after a ``?`` if there is one.
-        root: The path that the application is mounted under (``SCRIPT_NAME``, ``root_path``), with which *path* begins.
+        path: The path, percent-encoded, with a query after a ``?`` if there is one.
+        root: The path that the application is mounted under (``SCRIPT_NAME``, ``root_path``), percent-encoded, with
+            which *path* begins.
         headers: Names and values, in order; a name may come more than once.
         https: Whether it was sent over HTTPS.
     """
@@ -118,10 +120,12 @@ def wsgi_client(app: Callable[..., Iterable[bytes]]) -> Client:
 
 
 def _environ(request: Request) -> dict[str, Any]:
+    root = unquote_to_bytes(request.root)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": request.root,
-        "PATH_INFO": request.where.removeprefix(request.root),
+        # PEP 3333 has servers decode the bytes as Latin-1.
+        "SCRIPT_NAME": root.decode("latin-1"),
+        "PATH_INFO": unquote_to_bytes(request.where).removeprefix(root).decode("latin-1"),
         "QUERY_STRING": request.query,
         "SERVER_NAME": HOST,
         "SERVER_PORT": "443" if request.https else "80",
@@ -277,10 +281,10 @@ def _scope(request: Request) -> dict[str, Any]:
         "http_version": "1.1",
         "method": request.method,
         "scheme": "https" if request.https else "http",
-        "path": request.where,
+        "path": unquote(request.where),
         "raw_path": request.where.encode("ascii"),
         "query_string": request.query.encode("ascii"),
-        "root_path": request.root,
+        "root_path": unquote(request.root),
         "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         "client": ("127.0.0.1", 50000),
         "server": (HOST, 443 if request.https else 80),

@@ -48,7 +48,9 @@ def _header(environ: Any, name: str) -> str | None:
 
 def _paths(environ: Any) -> tuple[str, str]:
     """Return the path where the application is mounted, and the path below that (PEP 3333)."""
-    return environ.get("SCRIPT_NAME", "").rstrip("/"), environ.get("PATH_INFO", "")
+    # A server decodes the bytes of both as Latin-1.
+    mounted_at = environ.get("SCRIPT_NAME", "").encode("latin-1").decode("utf-8", "surrogateescape")
+    return mounted_at.rstrip("/"), environ.get("PATH_INFO", "")
 
 
 #: Let a middleware with a ``SessionGroup`` handle the requests for its devices.

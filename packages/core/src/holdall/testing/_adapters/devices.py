@@ -192,20 +192,33 @@ class DeviceTests(RegistrationTests, sealed=True):
                 assert owner.does(["get", "user_id"], ["ask", "device_bound"]) == [7, True]
             assert owner.refused == []
 
-    def test_binding_works_in_a_mounted_application(self, visit: Visit, clock: FakeClock, events: list[Event]) -> None:
+    @pytest.mark.parametrize(
+        ("root", "shown"),
+        [
+            ("/shop", "/shop"),
+            ("/t/caf%C3%A9", "/t/caf%C3%A9"),
+            ("/t/%E6%9D%B1%E4%BA%AC", "/t/%E6%9D%B1%E4%BA%AC"),
+            ("/t/a%22;path=%22evil", "/t/a%22%3Bpath=%22evil"),
+            ("/t/a%0D%0ASet-Cookie:%20sid=evil", "/t/a%0D%0ASet-Cookie:%20sid=evil"),
+            ("/t/50%25", "/t/50%25"),
+        ],
+    )
+    def test_binding_works_in_a_mounted_application_whatever_its_path(
+        self, visit: Visit, clock: FakeClock, events: list[Event], root: str, shown: str
+    ) -> None:
         owner = Owner(visit(device_bound=DeviceBound(path="/bind", exclude=["/static/"])), clock, events)
         send = owner.browser.send
         body = b'{"actions": [["login", 7]]}'
         headers = [("Content-Type", "application/json")]
 
-        answer = send(Request("POST", "/shop/", headers, body, https=True, root="/shop"))
+        answer = send(Request("POST", f"{root}/", headers, body, https=True, root=root))
 
         assert answer.status == 200
-        assert owner.browser.trips == [("/shop/bind/register", 200)]
-        assert owner.session.instructions["refresh_url"] == "/shop/bind/refresh"
+        assert owner.browser.trips == [(f"{shown}/bind/register", 200)]
+        assert owner.session.instructions["refresh_url"] == f"{shown}/bind/refresh"
         assert owner.session.includes("/static/")
-        assert not owner.session.includes("/shop/static/x")
+        assert not owner.session.includes(f"{shown}/static/x")
         owner.passes(MAX_AGE)
         body = b'{"actions": [["get", "user_id"]]}'
-        answer = send(Request("POST", "/shop/", headers, body, https=True, root="/shop"))
+        answer = send(Request("POST", f"{root}/", headers, body, https=True, root=root))
         assert json.loads(answer.body)["results"] == [7]
