@@ -28,9 +28,10 @@ from holdall.adapters import EndpointRequest, SessionGroup
 from holdall.asgi import SessionMiddleware
 from holdall.device_bound import DeviceBound
 from holdall.device_bound._paths import browser_path
-from holdall.formats import FlaskFormat, NativeFormat, PlugFormat
+from holdall.formats import FlaskFormat, NativeFormat, PlugFormat, Record
+from holdall.sources.cookie import CookieSource
 from holdall.stores import MigratingStore
-from holdall.testing import Client, FakeClock, Request, Response, Visitor, as_async, asgi_client, wsgi_client
+from holdall.testing import Browser, Client, FakeClock, Request, Response, Visitor, as_async, asgi_client, wsgi_client
 from holdall.testing._device_browser import DeviceBrowser, DeviceSession
 from holdall.testing._device_keys import SoftwareKey
 from holdall_django.engine import SessionStore
@@ -253,6 +254,32 @@ def test_in_a_table_that_evicts_nothing_a_devices_rows_have_no_principal(tmp_pat
         principals = [principal for (principal,) in database.execute("SELECT principal FROM session")]
 
     assert sorted(principals, key=str) == ["\x1f_shop\x1f7", None, None]
+
+
+def test_the_cookie_of_another_library_opens_no_session_that_was_bound_since(
+    clock: FakeClock, events: list[Event]
+) -> None:
+    old, now = FlaskFormat(SECRET), int(clock().timestamp())
+    cookie = old.seal(Record({"user_id": 7}, now, now + 10**6, "0" * 16), key="_shop")
+    store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(old, key="_shop")], clock=clock)
+    sessions = Sessions(store, key="_shop", clock=clock, device_bound=True, on_event=events.append)
+    client = flask_mount.mount(sessions)
+    browser, thief = DeviceBrowser(client, clock=clock), Browser(client, clock=clock)
+    for each in (browser, thief):
+        each.keep([f"_shop={cookie}; path=/"])
+    visitor = Visitor(client, clock, browser)
+    visitor.does(["put", "n", 1], https=True)
+
+    # Until the first refresh, it opens the session as any copy does.
+    stolen = Visitor(client, clock, thief)
+    assert stolen.does(["all"], https=True).results == [{"user_id": 7, "n": 1}]
+    thief.keep([f"_shop={cookie}; path=/"])
+    goes_on(visitor, clock)
+
+    assert stolen.does(["all"], https=True).results == [{}]
+    assert refused(events) == ["no bound cookie"]
+    sessions.revoke(7)
+    assert stolen.does(["all"], https=True).results == [{}]
 
 
 def test_an_update_of_a_value_keeps_the_binding(clock: FakeClock) -> None:

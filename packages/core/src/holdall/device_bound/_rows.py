@@ -10,6 +10,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -21,8 +22,8 @@ from holdall.device_bound._bindings import BindingStore, Device
 from holdall.device_bound._marks import marked, read_mark, without_mark
 from holdall.device_bound._options import DeviceBound
 from holdall.device_bound._proofs import DeviceKey
-from holdall.steps import Steps
-from holdall.stores._contract import Changes, NotFound, RenewalFailure, SessionRow, StoredSession, Write
+from holdall.steps import Steps, asked
+from holdall.stores._contract import Changes, ForeignSession, NotFound, RenewalFailure, SessionRow, StoredSession, Write
 from holdall.stores._table import SessionInRow, TableStore, digest_of
 from holdall.stores._verbs import Insert, Read, Remove, Touch
 from holdall.tables._contract import Row, handle_of
@@ -77,7 +78,16 @@ class BoundTableStore(BindingStore):
 
     def get(self, cookie: str, *, key: str) -> Steps[StoredSession | NotFound]:
         found = yield from self.store.get(cookie, key=key)
+        if isinstance(found, ForeignSession) and found.move is not None:
+            found.move = partial(self._moved, cookie, found.move)
         return found if isinstance(found, NotFound) else self._checked(cookie, _opened(found))
+
+    def _moved(
+        self, cookie: str, move: Callable[..., Any], write: Write, *, key: str
+    ) -> Steps[StoredSession | NotFound]:
+        moved: StoredSession | NotFound = yield from asked(move(write, key=key))
+        # An earlier request may have moved it already, and it may have been bound since.
+        return moved if isinstance(moved, NotFound) else self._checked(cookie, _opened(moved))
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[StoredSession | None]:
         binding = binding_of(stored)
