@@ -19,6 +19,7 @@ from holdall.formats import NativeFormat
 from holdall.nested import KEY
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
 from holdall_django import SessionMiddleware
+from holdall_django import _rollback as rollback
 from holdall_django.engine import SessionStore
 
 __all__ = ["configure", "environment"]
@@ -138,6 +139,23 @@ def test_a_mounted_project_without_sessions_leaves_it_to_the_outer_application(
         raise StoreError
 
     browser = mounted(sessions, view, lambda session: session.put("n", 1), is_async=is_async)
+
+    assert browser.send(Request("GET")).status == 503
+    assert browser.get("sid") is None
+
+
+def test_a_mounted_project_that_cannot_repeat_an_ending_leaves_the_session_to_the_outer_application(
+    sessions: Sessions, is_async: bool
+) -> None:
+    def fail() -> None:
+        raise StoreError
+
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session["n"] = 1
+        rollback.note(fail)
+        return HttpResponse()
+
+    browser = mounted(sessions, view, lambda session: session.put("m", 1), is_async=is_async)
 
     assert browser.send(Request("GET")).status == 503
     assert browser.get("sid") is None

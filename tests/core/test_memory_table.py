@@ -214,7 +214,7 @@ def test_what_anonymous_sessions_leave_is_evicted_after_their_rows_and_before_th
 
 
 @pytest.mark.parametrize("evicted", range(5))
-def test_rows_are_evicted_in_this_order(clock: FakeClock, evicted: int) -> None:
+def test_rows_of_some_kinds_are_evicted_before_others(clock: FakeClock, evicted: int) -> None:
     table = MemoryTable(max_rows=5, clock=clock)
     anonymous, tombstone, note, users, users_note = map(digest, range(5))
     table.insert(users_note, row(clock, principal="7")._replace(version=0))
