@@ -503,3 +503,45 @@ def test_a_user_who_logs_in_again_has_just_been_authenticated(configure: Configu
         answer = requested(alog_in if awaited else log_in, client).json()
         assert answer["is"] == clock().isoformat()
     assert elsewhere(sessions, client, lambda session: session.authenticated_at) == clock()
+
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@in_a_table
+def test_a_user_can_log_in_again_after_revoke(sessions: Sessions, ada: User) -> None:
+    client, other = logged_in(sessions, ada), logged_in(sessions, ada)
+    assert who(client) == who(other) == "ada"
+    before = held(client)
+
+    def log_in(request: HttpRequest) -> int:
+        user = User.objects.get(pk=request.user.pk)
+        ended = sessions.revoke(user.pk)
+        auth.login(request, user, backend=BACKEND)
+        return ended
+
+    assert requested(log_in, client).json() == {"is": 2}
+
+    assert (who(client), who(other)) == ("ada", "")
+    assert held(client) != before
+    assert len(sessions.list(ada.pk)) == 1
+
+
+@in_a_table
+def test_update_session_auth_hash_is_no_login_so_revoke_must_keep_the_session(sessions: Sessions, ada: User) -> None:
+    client, other = logged_in(sessions, ada), logged_in(sessions, ada)
+    assert who(client) == who(other) == "ada"
+
+    def keep(request: HttpRequest) -> int:
+        auth.update_session_auth_hash(request, request.user)
+        return sessions.revoke(request.user.pk, keep=request.session)
+
+    def end(request: HttpRequest) -> int:
+        ended = sessions.revoke(request.user.pk)
+        auth.update_session_auth_hash(request, request.user)
+        return ended
+
+    assert requested(keep, client).json() == {"is": 1}
+    assert (who(client), who(other)) == ("ada", "")
+    assert requested(end, client).json() == {"is": 1}
+    assert who(client) == ""

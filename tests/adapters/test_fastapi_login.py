@@ -135,3 +135,20 @@ def test_a_scheme_has_a_name_and_a_description(sessions: Sessions) -> None:
     scheme = SessionCookie(sessions, scheme_name="shop", description="Log in at /login.")
 
     assert (scheme.scheme_name, scheme.model.description) == ("shop", "Log in at /login.")
+
+
+def test_a_user_can_log_in_again_after_revoke(sessions: Sessions) -> None:
+    app = make_app(sessions)
+
+    @app.post("/password")
+    async def password(session: SessionDep, user_id: RequirePrincipal) -> str | None:
+        await sessions.revoke_async(user_id)
+        session.login(user_id)
+        return session.principal
+
+    client, other = TestClient(app), TestClient(app)
+    for each in (client, other):
+        each.get("/login/user_id/7")
+
+    assert client.post("/password").json() == "7"
+    assert (client.get("/current").json(), other.get("/current").json()) == ("7", None)

@@ -196,6 +196,7 @@ class Meeting:
     Attributes:
         found: The principal that each request found.
         seen: All cookies that the browser has got.
+        taken: The number of the request that took each step, and the step's name.
     """
 
     def __init__(
@@ -206,9 +207,21 @@ class Meeting:
         self.visitor.does(*starts)
         self.found: list[str | None] = [None] * len(acts)
         self.seen = {self.visitor.header}
+        self.taken: list[tuple[int, str]] = []
         self.requests = [
-            self._revoke() if isinstance(act, str) else self._visit(number, act) for number, act in enumerate(acts)
+            self._noted(number, self._revoke() if isinstance(act, str) else self._visit(number, act))
+            for number, act in enumerate(acts)
         ]
+
+    def _noted(self, number: int, steps: Steps[Any]) -> Steps[Any]:
+        step = next(steps)
+        while True:
+            answer = yield step
+            self.taken.append((number, type(step).__name__))
+            try:
+                step = steps.send(answer)
+            except StopIteration as done:
+                return done.value
 
     def _revoke(self) -> Steps[Any]:
         store = self.sessions.prepare("sync").store

@@ -120,14 +120,21 @@ def test_a_repeated_login_by_a_library_is_an_authentication(table: Visitor, cloc
     assert table.cookie != before
 
 
-def test_without_a_user_or_the_option_a_repeated_login_records_nothing(table: Visitor, clock: FakeClock) -> None:
+def test_without_the_option_a_repeated_login_by_a_library_still_renews_the_session(clock: FakeClock) -> None:
     plain = Visitor(TableStore(MemoryTable(clock=clock)), clock, record_login=False)
     plain.does(lambda session: session.login(7))
     before = plain.cookie
+    clock.advance(HOUR)
     plain.does(record_repeated_login)
+
+    assert plain.cookie not in (before, None)
+    assert plain.does(lambda session: (dict(session), session.created)) == ({"user_id": 7}, clock())
+
+
+def test_a_login_that_a_library_reports_without_a_user_is_none(table: Visitor) -> None:
     table.does(record_repeated_login)
 
-    assert (plain.cookie, table.cookie) == (before, None)
+    assert table.cookie is None
 
 
 def test_another_user_and_nobody_have_nothing_of_it(table: Visitor, clock: FakeClock) -> None:

@@ -298,3 +298,27 @@ def test_a_login_that_is_not_fresh_is_no_authentication(stored: dict[str, str]) 
     elsewhere(sessions, client, lambda session: seen.append(session.authenticated_at))
 
     assert seen == [None]
+
+
+def test_a_user_can_log_in_again_after_revoke() -> None:
+    sessions = Sessions("memory://again", key="sid")
+    app = make_app(sessions)
+
+    @app.post("/password")
+    def password() -> dict[str, Any]:
+        sessions.revoke(flask_login.current_user.get_id())
+        flask_login.login_user(User("7"), fresh="stale" not in flask.request.args)
+        return {"principal": flask.session.principal}
+
+    client, other = app.test_client(), app.test_client()
+    for each in (client, other):
+        each.get("/login/7", headers=_AT_HOME)
+        assert user(each) == "7"
+
+    assert client.post("/password", headers=_AT_HOME).json == {"principal": "7"}
+    assert (user(client), user(other)) == ("7", None)
+    assert len(sessions.list("7")) == 1
+
+    # Flask-Login says that this user was remembered, not authenticated.
+    client.post("/password?stale", headers=_AT_HOME)
+    assert user(client) is None

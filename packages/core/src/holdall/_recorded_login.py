@@ -38,6 +38,9 @@ class RecordedLogin:
         If the session already belongs to this user, the call is a re-authentication: the data is kept, and
         ``authenticated_at`` is set to now. So call it only when the user has just been authenticated.
 
+        If the session has ended since the request read it, for example through ``Sessions.revoke``, the login begins
+        a new one, without the data of the old one.
+
         Args:
             level: How strongly the user was authenticated, from 1; more than 1 needs ``record_login=True``.
 
@@ -52,16 +55,14 @@ class RecordedLogin:
         self[key] = principal  # type: ignore[index]  # the session's own method
         if state.settings.record_login or level != 1:
             _note(state, state.backend.now(), level)
-        state.restarts = True
-        # After logout() the intent stays: it starts a new session too, and ends the old one even if the request fails.
-        if state.intent is not Intent.LOGOUT:
-            state.intent = Intent.RENEW
+        _log_in(state)
 
     def confirm_login(self, *, level: int | None = None) -> None:
         """
         Record that the session's user has just authenticated again, for example with a password.
 
-        The session gets a new ID, and its absolute timeout restarts.
+        The session gets a new ID, and its absolute timeout restarts. Like ``login``, it begins a new session if this
+        one has ended since the request read it.
 
         Args:
             level: How strongly the user was authenticated; if left out, the level does not change.
@@ -72,7 +73,7 @@ class RecordedLogin:
         """
         _require(self._state)
         _note(self._state, self._state.backend.now(), level or self.level)
-        self._state.intent, self._state.restarts = Intent.RENEW, True
+        _log_in(self._state)
 
     @property
     def authenticated_at(self) -> datetime | None:
@@ -155,13 +156,29 @@ def note_login(end: Any, write: Write) -> None:
 
 def record_repeated_login(session: RecordedLogin) -> None:
     """
-    Record that a framework's login library has just logged its user in, where ``record_login`` is on.
+    Note that a framework's login library has just logged its user in, and record the login if ``record_login`` is on.
 
-    The first login changes the session's data. A repeated one writes the same data again, so it must be recorded.
+    The first login changes the session's data. A repeated one writes the same data again, so it would not be noticed.
+
+    Raises:
+        ResponseStartedError: The response has started, so the session can no longer get a new ID.
     """
     state = session._state
-    if state.settings.record_login and state.principal is not None:
+    if state.principal is None:
+        return
+    if state.settings.record_login:
         session.confirm_login()
+    else:
+        state.changeable(row_suffices=False)
+        _log_in(state)
+
+
+def _log_in(state: SessionState) -> None:
+    """Let this request count as a login of the session's user."""
+    state.logs_in = True
+    # After logout() the intent stays: it starts a new session too, and ends the old one even if the request fails.
+    if state.intent is not Intent.LOGOUT:
+        state.intent = Intent.RENEW
 
 
 def _require(state: SessionState) -> None:

@@ -172,8 +172,8 @@ class SessionState:
     identity_before: Identity = None
     lifetime_before: Lifetime | None = None
     lifetime_of: LifetimeOf | None = None
-    #: Whether its user was just authenticated, so that its absolute timeout restarts.
-    restarts = False
+    #: Whether this request has logged its user in, possibly the same user again.
+    logs_in = False
     #: The kinds of data that the browser should clear at the logout (Clear-Site-Data).
     clears: frozenset[str] = frozenset()
     #: Whether it must be stored even if it is empty.
@@ -380,7 +380,7 @@ class SessionState:
         tracked = self.tracked or self.load()
         self.fetched = NOT_STORED if stored is None else FetchResult(stored)
         tracked.begin_anew()
-        self.intent = Intent.KEEP
+        self.intent, self.logs_in = Intent.KEEP, False
         self.phase = phase
         return tracked
 

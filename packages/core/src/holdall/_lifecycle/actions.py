@@ -19,13 +19,13 @@ from holdall._lifecycle.headers import (
     outdated,
     refuse_too_large,
 )
-from holdall._lifecycle.login import carried_over, removals
+from holdall._lifecycle.login import carried_over, own_values, removals
 from holdall._lifecycle.rules import Action, Place
-from holdall._state import NOT_STORED, SUPERSEDED, FetchResultOfSeveral, Phase, SessionState
+from holdall._state import SUPERSEDED, FetchResultOfSeveral, Phase, SessionState
 from holdall._tracking import NO_CHANGES
 from holdall.steps import Steps, asked
 from holdall.stores._contract import Changes, NotFound, RenewalFailure, StoredSession, Write
-from holdall.stores._generations import suffix_of
+from holdall.stores._generations import Apart, suffix_of
 
 __all__ = ["ACTIONS", "let_go", "lose", "write_row"]
 
@@ -115,8 +115,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
     def make_write(last: StoredSession) -> Write:
         if is_same:
             # After the user has authenticated again, the session is as good as after a login.
-            is_confirmed = state.restarts and not end.failed
-            return end.new(changes.over(last.data), changes, end.now if is_confirmed else last.created)
+            return end.new(changes.over(last.data), changes, end.now if end.logs_in else last.created)
         if after is None:
             # Another request may have written a login library's key while this one logged the user out.
             return end.new(principals.without_login(changes.over(last.data), changes.put), changes, last.created)
@@ -131,15 +130,21 @@ def renew(end: End) -> Steps[ResponseHeaders]:
         return headers
     if renewed is RenewalFailure.ENDED:
         state.settings.emit("ended", "", stored.log_id)
-    elif not is_same and after is not None:
-        # Another request has logged the user in or out: this login starts a new session with its own values.
-        state.fetched = NOT_STORED
-        return (yield from _begin(end, dict(changes.put), changes, came=None))
+    if end.logs_in:
+        # The session was ended, or another request has renewed it. A login takes effect all the same.
+        if state.backend.can_mark_ended:
+            # As after any other login from this session, its cookie takes precedence over those of the session.
+            state.fetched = FetchResultOfSeveral(state.fetched, Apart(stored), ())
+        return (yield from _begin_with_own_values(end, came=stored))
     return lose(end, "ended", wrote=True)
 
 
 def begin(end: End) -> Steps[ResponseHeaders]:
-    return _begin(end, end.data, end.changes, came=end.state.fetched.renewed)
+    fetched = end.state.fetched
+    if fetched.superseded:
+        # A login. The session may have ended in the middle of the request, which can still see its data.
+        return _begin_with_own_values(end, came=fetched.renewed)
+    return _begin(end, end.data, end.changes, came=fetched.renewed)
 
 
 def write(end: End) -> Steps[ResponseHeaders]:
@@ -237,6 +242,13 @@ def let_go(end: End, reason: str, *, wrote: bool) -> None:
     state.fetched = SUPERSEDED
     if wrote:
         state.settings.emit("lost_write", reason, stored.log_id if stored else "")
+
+
+def _begin_with_own_values(end: End, *, came: StoredSession | None) -> Steps[ResponseHeaders]:
+    """Begin a session for a login whose own session has ended, without that session's data."""
+    is_same = end.identity == end.state.identity_before
+    data = own_values(end.changes, end.data, end.state.settings, same_user=is_same)
+    return _begin(end, data, end.changes, came=came)
 
 
 def _begin(end: End, data: dict[str, Any], changes: Changes, *, came: StoredSession | None) -> Steps[ResponseHeaders]:

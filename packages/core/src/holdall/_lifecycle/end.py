@@ -26,6 +26,7 @@ class End:
         lifetime: The session's lifetime from now on.
         identity: Whose session it is as it ends.
         principal: The user ID, if a user is logged in.
+        logs_in: Whether the request logs a user in, possibly the same one again.
         expires: When the stored session ends if it is used now, in Unix seconds.
         ends: When the written session ends even if it is used, in Unix seconds. Its cookie must not outlast it.
     """
@@ -53,6 +54,8 @@ class End:
         is_same = not changes.cleared and keys.isdisjoint(changes.put) and keys.isdisjoint(changes.deleted)
         self.identity: Identity = state.identity_before if is_same else state.identity
         self.principal = None if isinstance(self.identity, NamedVisitor) else self.identity
+        differs = state.logs_in or self.identity != state.identity_before
+        self.logs_in = differs and self.identity is not None and not self.logs_out
         if self.principal is None and changes.put and not self.failed:
             state.settings.principals.check_login(changes.put, self.identity)
         stored = state.fetched.stored
@@ -78,6 +81,7 @@ class End:
         settings = self.state.settings
         expires = expiry(created, self.now, self.lifetime, settings)
         write = self.write(data, changes, created, expires, settings.principals.of(data))
+        write.logs_in = self.logs_in
         for note in settings.notes:
             note(self, write)
         return write

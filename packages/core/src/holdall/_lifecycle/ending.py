@@ -94,6 +94,8 @@ def situation_of(end: End) -> Situation:
     used, has_data, owner = True, bool(end.data), Owner.SAME
     if end.identity != state.identity_before:
         owner = _owner_of(end)
+    elif end.logs_in:
+        owner = Owner.AGAIN
     # Positional, because passing the fields by name would take three times as long.
     return Situation(
         used,

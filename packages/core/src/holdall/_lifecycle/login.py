@@ -1,4 +1,4 @@
-"""Select the data that a login carries over, and the part of a logout that is saved even if its request fails."""
+"""Select the data that a login stores or carries over, and the part of a logout that is saved even after a failure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from holdall._principals import CSRF_KEYS
 from holdall._settings import Settings
 from holdall.stores._contract import Changes
 
-__all__ = ["carried_over", "removals"]
+__all__ = ["carried_over", "own_values", "removals"]
 
 
 def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -17,6 +17,17 @@ def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings) 
         return {key: value for key, value in kept.items() if key in carry}
     # A token that an attacker may have planted must not be valid for the visitor who logged in.
     return {key: value for key, value in kept.items() if key not in CSRF_KEYS}
+
+
+def own_values(changes: Changes, data: Mapping[str, Any], settings: Settings, *, same_user: bool) -> dict[str, Any]:
+    """
+    Return what a login puts into a new session if the request's own has ended: what the request set.
+
+    If the *same_user* has logged in again, the request may have left the keys that identify the user as they were, so
+    these are taken from *data*.
+    """
+    anonymous = settings.principals.without_login(data) if same_user else data
+    return {**{key: value for key, value in data.items() if key not in anonymous}, **changes.put}
 
 
 def removals(changes: Changes, settings: Settings) -> Changes:

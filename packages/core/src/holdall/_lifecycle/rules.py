@@ -31,6 +31,7 @@ class Owner(Enum):
     """The change of the session's principal in this request."""
 
     SAME = "the same, or still anonymous"
+    AGAIN = "the same, who has logged in again"
     LOGIN = "an anonymous session became a user's"
     SWITCH = "one principal replaced another"
     LOGOUT = "the principal is gone"
@@ -85,8 +86,8 @@ class Situation(NamedTuple):
 
     @property
     def logs_in(self) -> bool:
-        """Whether this request logged a user in, or switched to another user."""
-        return self.owner in (Owner.LOGIN, Owner.SWITCH)
+        """Whether this request logged a user in: the first one, another one, or the same one again."""
+        return self.owner in (Owner.LOGIN, Owner.SWITCH, Owner.AGAIN)
 
 
 class Rule(NamedTuple):

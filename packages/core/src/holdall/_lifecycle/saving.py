@@ -111,10 +111,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     stored = state.stored
     if stored is None or state.intent in (*ENDS, Intent.IGNORE):
         # No other request can use a session that is not stored yet.
-        value = function(tracked.current().get(key, default))
-        state.backend.check(key, value)
-        tracked.put(key, value)
-        return value
+        return _set(state, key, function, tracked.current().get(key, default))
     found = yield from asked(state.backend.store.get(stored.cookie, key=state.fetched.old_key or settings.key))
     written, value = None, _MISSING
 
@@ -129,6 +126,9 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
 
     if not isinstance(found, NotFound):
         written = yield from asked(state.backend.store.update(found, make_write, key=settings.key))
+    if written is None and state.logs_in:
+        # The login begins a new session with the response, so no other request can use that yet.
+        return _set(state, key, function, state.loaded().changes().put.get(key, default))
     if written is None:
         end = End(state, now, changes=Changes({key: value}))
         _lose(end, "ended")
@@ -136,6 +136,14 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     tracked.rebase(written.data)
     tracked.adopt(key, written.data[key])
     state.update_stored(written)
+    return value
+
+
+def _set(state: SessionState, key: str, function: Callable[[Any], Any], last: Any) -> Any:
+    """Set *key* to the result of *function* for the *last* value, to be stored with the response, and return it."""
+    value = function(last)
+    state.backend.check(key, value)
+    state.loaded().put(key, value)
     return value
 
 

@@ -158,9 +158,22 @@ class Write(Redacted):
         ends: When it ends regardless of use, in Unix seconds.
         sets_lifetime: Whether this request changed the session's lifetime, so that its expiry overrides those of other
             requests.
+        logs_in: Whether this request logs the user in. In the browser, the session then takes precedence over the one
+            that it comes from, whatever other requests have done to that.
     """
 
-    __slots__ = ("changes", "client", "created", "data", "ends", "expires", "principal", "seen", "sets_lifetime")
+    __slots__ = (
+        "changes",
+        "client",
+        "created",
+        "data",
+        "ends",
+        "expires",
+        "logs_in",
+        "principal",
+        "seen",
+        "sets_lifetime",
+    )
 
     def __init__(
         self,
@@ -174,6 +187,7 @@ class Write(Redacted):
         ends: int = FOREVER,
         *,
         sets_lifetime: bool = False,
+        logs_in: bool = False,
     ) -> None:
         self.data = data
         self.ends = ends
@@ -184,6 +198,7 @@ class Write(Redacted):
         self.principal = principal
         self.client = client
         self.sets_lifetime = sets_lifetime
+        self.logs_in = logs_in
 
 
 class RenewalFailure(Enum):

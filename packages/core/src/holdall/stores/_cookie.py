@@ -10,7 +10,7 @@ from holdall._cookies import MAX_COOKIE_BYTES
 from holdall._errors import ConfigurationError
 from holdall.formats._contract import Format, Record, record_of
 from holdall.stores._contract import ForeignSession, NotFound, StoredSession, Write
-from holdall.stores._generations import LINE_BYTES, LOGIN, LOGOUT, RENEWAL, line_after, lines_of
+from holdall.stores._generations import LINE_BYTES, LOGIN, LOGOUT, RENEWAL, Apart, line_after, lines_of
 
 __all__ = ["CookieStore"]
 
@@ -101,7 +101,7 @@ class CookieStore:
         followed: bool,
     ) -> StoredSession:
         write = make_write(stored)
-        if not followed and write.principal is not None:
+        if write.logs_in or (not followed and write.principal is not None):
             return self.put(_after(stored, LOGIN, line=os.urandom(LINE_BYTES)), write, key=key)
         return self.put(_after(stored, RENEWAL if followed else LOGOUT), write, key=key)
 
@@ -127,7 +127,9 @@ def _begun(ended: StoredSession | None, *, logs_in: bool) -> StoredSession:
     """Return the place of a new session, following one that has *ended* if the browser has its marker."""
     line = os.urandom(LINE_BYTES)
     before = ended or SealedSession("", Record({}, 0, 0, "", 0, b"" if logs_in else line))
-    return _after(before, LOGIN, line=line) if logs_in else _after(before, 0)
+    if logs_in:
+        return _after(before, LOGIN, line=line)
+    return _after(before, before.stride if isinstance(before, Apart) else 0)
 
 
 def _after(stored: StoredSession, stride: int, *, line: bytes = b"") -> StoredSession:

@@ -93,21 +93,25 @@ def _outranks(one: StoredSession, other: StoredSession, now: int) -> bool:
 
 class Apart(StoredSession):
     """
-    The place of a new session whose browser sent cookies that did not count.
+    The place of a new session whose browser sent cookies that do not count.
 
     Its line comes from another, so the exception for a first visit does not apply to it.
 
     Args:
         last: The session of these cookies, if it is known; it has ended.
+
+    Attributes:
+        stride: How many generations later the new session begins, unless a login begins it.
     """
 
-    __slots__ = ("generation", "lines")
+    __slots__ = ("generation", "lines", "stride")
     ended = True
 
     def __init__(self, last: StoredSession | None = None) -> None:
         super().__init__("", {}, 0, 0)
+        self.generation = 0 if last is None else last.generation or 0
         # As after a logout: a late response for the ended session must not take the new one's name.
-        self.generation = 0 if last is None else (last.generation or 0) + LOGOUT
+        self.stride = 0 if last is None else LOGOUT
         self.lines = os.urandom(2 * LINE_BYTES) if last is None else lines_of(last)
 
 

@@ -177,7 +177,8 @@ class OverflowStore:
                 answer = yield from self.rows.renew(stored.row, make_row, key=key, until=until, followed=True)
                 if isinstance(answer, RenewalFailure):
                     return answer
-                row = answer
+                # The row decides between this request and one that ends the session, as in ``stores._revocable``.
+                row, write = answer, write.changed(logs_in=False)
             else:
                 # The row goes first: an ID that an attacker may know must not survive if the next step fails.
                 last = yield from (

@@ -181,6 +181,8 @@ class RevocableCookieStore:
             if isinstance(place, RenewalFailure):
                 return place
             after = place
+            # The row decides between this request and a logout, so the cookie stays in its line, as after a renewal.
+            write = write.changed(logs_in=False)
         else:
             # The row goes first: an ID that an attacker may have must not survive a failure in between.
             if row is not None:

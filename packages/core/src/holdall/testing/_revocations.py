@@ -38,6 +38,7 @@ class OwnersAct(Act):
 
     ends_sessions: Ends | None = None
     logs_in_another: bool = False
+    logs_in_again: bool = False
 
 
 def _nothing(session: Session) -> None:
@@ -61,6 +62,7 @@ OWNERS_ACTS = {
         act.name: act
         for act in (
             OwnersAct("log in elsewhere", _nothing, comes_with_cookie=False),
+            OwnersAct("log in again", _nothing, ends=True, logs_in=True, logs_in_again=True),
             OwnersAct("log in as another", _nothing, ends=True, logs_in=True, logs_in_another=True),
         )
     },
@@ -136,6 +138,9 @@ class RevocationRun(Run):
             # Another principal begins with an empty session, so it need not contain what others wrote.
             return "another principal has inherited the session" if self._is_inherited(now) else ""
         if not (theirs or everybodys):
+            if now is None and self._others_end and any("created" in events for events in self._events):
+                # A login of the same user found the session renewed, so it began another, which is not the one to keep.
+                return ""
             return await super()._broken(now, old)
         own = [number for number, act in enumerate(self._acts) if act.comes_with_cookie and not act.logs_in]
         for cookie in (self._cookie, *map(self._cookie_of, own)):
@@ -153,19 +158,33 @@ class RevocationRun(Run):
             came = max(at for at, taken in enumerate(self._trace) if taken == (number, "insert"))
             alive = await self._is_alive(self._cookie_of(number))
             reached = not act.logs_in_another and any(came < at for at in looked)
+            if act.logs_in_again:
+                # The browser's own session, which is kept while the others end.
+                reached = any(came < at for at in self._times("find", Ends.THEIRS))
             if alive and (reached or any(came < at for at in cleared)):
                 return "an earlier login is still alive"
+            # A login of the same user may be a renewal of the session, so a request that ends this also ends the login.
+            reached = reached or (act.logs_in_again and self._is_ended_after(came))
             if not alive and not (reached or cleared):
                 return "a login has ended although no request should have ended it"
         return ""
+
+    def _is_ended_after(self, time: int) -> bool:
+        """Return whether a request that ends the browser's session took a step after this *time*."""
+        ending = [number for number, act in enumerate(self._acts) if act.drops or self._ends_by(number)]
+        return any(number in ending for number, _ in self._trace[time:])
 
     def _logins(self) -> dict[int, OwnersAct]:
         owners = {number: act for number, act in enumerate(self._acts) if isinstance(act, OwnersAct)}
         return {number: act for number, act in owners.items() if act.ends_sessions is None}
 
-    def _times(self, step: str) -> list[int]:
-        """Return when each request that ends sessions took this *step* for the first time."""
-        numbers = {whose for whose, taken in self._trace if taken == step}
+    def _ends_by(self, number: int) -> Ends | None:
+        act = self._acts[number]
+        return act.ends_sessions if isinstance(act, OwnersAct) else None
+
+    def _times(self, step: str, which: Ends | None = None) -> list[int]:
+        """Return when each request that ends sessions, or *which* of them, took this *step* for the first time."""
+        numbers = {whose for whose, taken in self._trace if taken == step and which in (None, self._ends_by(whose))}
         return [self._trace.index((number, step)) for number in numbers]
 
     def _cookie_of(self, number: int) -> str:
