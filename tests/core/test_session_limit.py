@@ -322,37 +322,6 @@ def make_moving(tmp_path: Path, kept: Kept, clock: FakeClock, when_full: str) ->
     )
 
 
-@pytest.mark.parametrize(
-    ("when_full", "alive"),
-    [
-        # The moved session is the newest of the three. A login ends the two before it.
-        ("end_oldest", [None, None, "7"]),
-        ("refuse", ["7", "7", "7"]),
-    ],
-)
-def test_a_moved_session_is_not_refused_and_counts_at_the_next_login(
-    tmp_path: Path, clock: FakeClock, when_full: str, alive: list[str | None]
-) -> None:
-    kept, cookies = Kept(clock), []
-    with make_moving(tmp_path, kept, clock, when_full) as sessions:
-        for _ in range(MOST):
-            cookies.append(log_in(sessions))
-            clock.advance(SECOND)
-        session = sessions.resume(kept.put({"user_id": 7}))
-        assert session.principal == "7"
-        cookies.append(sessions.commit(session).cookie or "")
-        assert [principal(sessions, each) for each in cookies] == ["7", "7", "7"]
-        clock.advance(SECOND)
-
-        if when_full == "refuse":
-            with pytest.raises(TooManySessionsError):
-                log_in(sessions)
-        else:
-            assert principal(sessions, log_in(sessions)) == "7"
-
-        assert [principal(sessions, each) for each in cookies] == alive
-
-
 def test_a_refused_login_leaves_a_session_that_was_just_moved_as_it_was(tmp_path: Path, clock: FakeClock) -> None:
     kept = Kept(clock)
     with make_moving(tmp_path, kept, clock, "refuse") as sessions:
