@@ -12,12 +12,13 @@ from starlette.middleware.sessions import SessionMiddleware as TheirMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from holdall import CookieStore, MemoryTable, Session, Sessions
 from holdall._clock import utc_now
 from holdall.formats import FlaskFormat, Format, NativeFormat, PlugFormat, StarletteFormat
 from holdall.testing import FakeClock
+
+TestClient = pytest.importorskip("starlette.testclient").TestClient
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 OLD_SECRET = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"

@@ -227,6 +227,34 @@ def test_the_atomic_update_of_a_login_whose_session_has_ended_is_stored_with_it(
     assert visitor.does(dict) == {"user_id": 7, "n": 1, "m": 2}
 
 
+def test_the_atomic_update_of_a_login_by_key_is_stored_with_it_too(clock: FakeClock) -> None:
+    visitor = begun("table", clock)
+
+    def act(session: Session) -> None:
+        visitor.sessions.revoke(session["user_id"])
+        session["user_id"] = 8
+        assert session.atomic_update("n", lambda n: n + 1, default=0) == 1
+
+    visitor.does(act)
+
+    assert visitor.does(dict) == {"user_id": 8, "n": 1}
+
+
+@pytest.mark.parametrize("store", WITH_ROWS)
+@pytest.mark.parametrize("again", ["login", "a library's login"])
+def test_two_logins_of_the_same_user_leave_one_session_with_its_data(store: str, again: str, clock: FakeClock) -> None:
+    act, _ = AGAIN[again]
+    visitor = begun(store, clock)
+    first, second = (visitor.sessions.fetch(visitor.header, https=True) for _ in range(2))
+    cart = second["cart"]
+    for session in (first, second):
+        act(session)
+        visitor.browser.keep([str(each) for each in visitor.sessions.commit(session).cookies], https=True)
+
+    assert visitor.does(dict) == {"user_id": 7, "cart": cart}
+    assert len(visitor.sessions.list(7)) == 1
+
+
 def test_a_login_after_a_lost_update_takes_nothing_of_the_ended_session(clock: FakeClock) -> None:
     for act, user in ((login, 7), (switch, 8)):
         visitor = begun("table", clock)

@@ -177,9 +177,43 @@ def test_a_name_renews_the_id_like_a_login_but_names_no_user(sessions: Sessions,
     assert sessions.list(7) == []
     assert sessions.revoke(7) == 0
     other = made(sessions, named, lambda s: s.put(name, "8"))
-    assert dict(sessions.resume(other)) == {name: "8"}
+    assert (sessions.resume(named).is_new, dict(sessions.resume(other))) == (True, {"cart": 1, name: "8"})
     left = made(sessions, other, lambda s: s.pop(name), lambda s: s.put("theme", "dark"))
-    assert (sessions.resume(other).is_new, dict(sessions.resume(left))) == (True, {"theme": "dark"})
+    assert (sessions.resume(other).is_new, dict(sessions.resume(left))) == (True, {"cart": 1, "theme": "dark"})
+
+
+@pytest.mark.parametrize("first", ["visitor", {"theme": "dark"}, {1: "a", "b": 2}, ["a"], "x" * 5000, 7.5, True])
+def test_a_second_name_renews_the_id_whatever_the_first_is(sessions: Sessions, first: Any) -> None:
+    planted = made(sessions, None, lambda s: s.update(uid=first, cart=1))
+    named = made(sessions, planted, lambda s: s.put("username", "ann"))
+
+    assert sessions.resume(planted).is_new
+    assert dict(sessions.resume(named)) == {"uid": sessions.resume(named)["uid"], "cart": 1, "username": "ann"}
+    again = made(sessions, named, lambda s: s.put("username", "ann"), lambda s: s.put("cart", 2))
+    assert again == named
+
+
+def test_a_login_keeps_what_a_named_guest_has_stored_but_not_the_name(sessions: Sessions) -> None:
+    guest = made(sessions, None, lambda s: s.update(username="zoe", cart=1))
+
+    assert dict(sessions.resume(made(sessions, guest, lambda s: s.login(7)))) == {"cart": 1, "user_id": 7}
+
+
+def test_a_carried_key_stays_with_a_guest_who_gets_a_name() -> None:
+    sessions = Sessions("table", key="sid", table="memory://carried names", carry=["cart"])
+    guest = made(sessions, None, lambda s: s.update(uid="a", cart=1, theme="dark"))
+
+    named = made(sessions, guest, lambda s: s.put("username", "zoe"))
+    assert dict(sessions.resume(named)) == {"uid": "a", "cart": 1, "username": "zoe"}
+
+
+def test_a_guests_name_does_not_hide_a_login_under_an_unknown_key(sessions: Sessions) -> None:
+    guest = made(sessions, None, lambda s: s.put("username", "zoe"))
+    session = sessions.resume(guest)
+    session["member_id"] = 5
+
+    with pytest.raises(ConfigurationError, match="member_id"):
+        sessions.commit(session)
 
 
 def test_a_failed_request_changes_no_name_but_removes_one(sessions: Sessions) -> None:
@@ -203,7 +237,8 @@ def test_a_logout_that_leaves_a_name_is_a_logout(sessions: Sessions, status: int
     left = sessions.commit(session, status=status).cookie
 
     assert sessions.resume(cookie).is_new
-    assert dict(sessions.resume(left)) == ({"username": "Ada"} if stays else {"cart": 1})
+    # After a failed request only the logout is saved.
+    assert dict(sessions.resume(left)) == {"cart": 1} | ({"username": "Ada"} if stays and status == 200 else {})
     assert sessions.list(7) == []
 
 

@@ -21,6 +21,7 @@ import logging
 import re
 from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from holdall._errors import ConfigurationError
@@ -82,9 +83,9 @@ _NAMES_IN_PROFILE = ("sub", "id", "user_id", "pk", "email", "username", "login",
 
 
 class NamedVisitor(NamedTuple):
-    """A visitor who has a name, but may not be logged in."""
+    """A visitor who has names, but may not be logged in; the names are digests of them, by key."""
 
-    name: str | None
+    names: tuple[tuple[str, str], ...]
 
 
 #: Whose session it is: the principal, or a name that may be only for display; ``None`` if it is anonymous.
@@ -146,7 +147,7 @@ class PrincipalKeys:
         Return whose session this *data* is. Whenever that changes, the session gets a new ID.
 
         Raises:
-            TypeError: The principal or the name is not valid text, or too long.
+            TypeError: The principal is not valid text, or too long.
         """
         if self.all.isdisjoint(data):
             return None
@@ -155,8 +156,8 @@ class PrincipalKeys:
             if value is not None:
                 # The usual types need no further check.
                 return str(value) if type(value) is int and -_WORD < value < _WORD else principal_text(value, key)
-        name = next(((key, data[key]) for key in self._names if data.get(key) is not None), None)
-        return None if name is None else NamedVisitor(principal_text(name[1], name[0]))
+        names = tuple((key, _digest(data[key])) for key in self._names if data.get(key) is not None)
+        return NamedVisitor(names) if names else None
 
     def keys_to_remove(self, key: str, value: Any, data: Mapping[str, Any]) -> list[str]:
         """
@@ -190,26 +191,24 @@ class PrincipalKeys:
         Raises:
             ConfigurationError: A key looks like a login, or may be one, and an option depends on it.
         """
-        if identity is not None:
-            key = next((key for key in self._names if put.get(key) is not None), None)
-        elif self.guessed:
-            key = next((key for key, value in put.items() if value and _looks_like_login(key)), None)
-        else:
-            key = None
+        name = next((key for key in self._names if put.get(key) is not None), None) if identity else None
+        login = None
+        if self.guessed:
+            login = next((key for key, value in put.items() if value and _is_unknown_login(key, self.all)), None)
         # Error reports show the local variables of every call that failed.
         del put
-        if key is None:
-            return
-        if identity is None:
+        if login is not None:
             msg = (
-                f"session[{key!r}] looks like a login under an unknown key: the session would keep "
-                f"its ID, which an attacker may have planted. Set principal_key={key!r}, or to the key that "
+                f"session[{login!r}] looks like a login under an unknown key: the session would keep "
+                f"its ID, which an attacker may have planted. Set principal_key={login!r}, or to the key that "
                 "identifies the user, such as 'user_id'; or to None if the application has no logins."
             )
             raise ConfigurationError(msg)
+        if name is None:
+            return
         msg = (
-            f"session[{key!r}] may identify the logged-in user, or be a name for display that a guest has typed. If it "
-            f"identifies the user, set principal_key={key!r}; otherwise name the key that does, such as 'user_id'."
+            f"session[{name!r}] may identify the logged-in user, or be a name for display that a guest has typed. If "
+            f"it identifies the user, set principal_key={name!r}; otherwise name the key that does, such as 'user_id'."
         )
         if self._needed:
             msg = f"{msg} record_login, max_sessions, valid_since, revocable and device_bound depend on it."
@@ -301,8 +300,8 @@ def principal_text(value: Any, key: str | None = None) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _looks_like_login(key: str) -> bool:
-    return _LOGIN_LIKE.fullmatch(key.lower()) is not None
+def _is_unknown_login(key: str, known: frozenset[str]) -> bool:
+    return key not in known and _LOGIN_LIKE.fullmatch(key.lower()) is not None
 
 
 def _place(key: str | None) -> str:
@@ -315,7 +314,14 @@ def _named_in(profile: Mapping[str, Any]) -> Any:
         value = profile.get(name)
         if value is not None and not isinstance(value, Mapping | list):
             return value
-    return hashlib.sha256(json.dumps(profile, sort_keys=True, default=repr).encode()).hexdigest()
+    return _digest(profile)
+
+
+def _digest(value: Any) -> str:
+    """Return a digest of a *value* that may be too long or unsuitable for text."""
+    if isinstance(value, Mapping):
+        value = sorted(((str(key), each) for key, each in value.items()), key=itemgetter(0))
+    return hashlib.sha256(json.dumps(value, default=repr).encode()).hexdigest()
 
 
 def _with_rest(names: Iterable[str], data: Mapping[str, Any], key: str) -> list[str]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from holdall._errors import ConfigurationError, LoginRequiredError
-from holdall._state import Intent, SessionState
+from holdall._state import Intent, Phase, SessionState
 from holdall.stores._contract import Write
 
 __all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login", "record_repeated_login"]
@@ -159,18 +159,16 @@ def record_repeated_login(session: RecordedLogin) -> None:
     Note that a framework's login library has just logged its user in, and record the login if ``record_login`` is on.
 
     The first login changes the session's data. A repeated one writes the same data again, so it would not be noticed.
-
-    Raises:
-        ResponseStartedError: The response has started, so the session can no longer get a new ID.
+    Without ``record_login`` it does not renew the ID, because some applications log their user in with each request.
+    But if the session's row has gone, the login begins a new session.
     """
     state = session._state
     if state.principal is None:
         return
     if state.settings.record_login:
         session.confirm_login()
-    else:
-        state.changeable(row_suffices=False)
-        _log_in(state)
+    elif state.phase is Phase.HEADERS_PENDING and state.backend.table is not None:
+        state.logs_in = state.marked = True
 
 
 def _log_in(state: SessionState) -> None:

@@ -124,6 +124,7 @@ class Backend(Protocol):
     table: Any
     can_mark_ended: bool
     can_renew: bool
+    can_revoke: bool
     can_update: bool
     waits_to_read: bool
     now: Callable[[], int]
@@ -131,11 +132,8 @@ class Backend(Protocol):
     commit: Callable[..., Any]
 
     def fetch(self, state: "SessionState") -> FetchResult: ...
-
     def save(self, state: "SessionState") -> Any: ...
-
     def reload(self, state: "SessionState") -> Any: ...
-
     def update(self, state: "SessionState", key: str, function: Callable[[Any], Any], default: Any) -> Any: ...
 
 

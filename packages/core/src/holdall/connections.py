@@ -39,7 +39,7 @@ class Follower:
         """Return the session's last known location; ``None`` if it has not been read or does not exist."""
         if self._seen is None and self._state.tracked is not None:
             self._seen = stored = self._state.stored
-            if stored is not None and self._state.identity is None:
+            if stored is not None and self._state.principal is None:
                 self._row = digest_of(stored.cookie)
         return self._seen
 

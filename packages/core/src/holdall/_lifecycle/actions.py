@@ -109,18 +109,19 @@ def renew(end: End) -> Steps[ResponseHeaders]:
     for key, value in changes.put.items():
         state.backend.check(key, value)
     principals = state.settings.principals
-    before, after = state.identity_before, end.identity if changes else state.identity_before
-    is_same = before == after
+    is_same = not changes or end.identity == state.identity_before
 
     def make_write(last: StoredSession) -> Write:
         if is_same:
             # After the user has authenticated again, the session is as good as after a login.
             return end.new(changes.over(last.data), changes, end.now if end.logs_in else last.created)
-        if after is None:
+        if end.logs_out:
             # Another request may have written a login library's key while this one logged the user out.
             return end.new(principals.without_login(changes.over(last.data), changes.put), changes, last.created)
         # A login restarts the absolute timeout, and keeps what this request set and what may be carried over.
-        carried = {} if before is not None else carried_over(end.changes, last.data, state.settings)
+        carried: dict[str, Any] = {}
+        if not isinstance(state.identity_before, str):
+            carried = carried_over(changes, last.data, state.settings, names=end.principal is None)
         return end.new({**carried, **changes.put}, changes, end.now)
 
     renewed = yield from _renew(state, stored, make_write, until=end.now + _GRACE, followed=is_same)
@@ -131,11 +132,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
     if renewed is RenewalFailure.ENDED:
         state.settings.emit("ended", "", stored.log_id)
     if end.logs_in:
-        # The session was ended, or another request has renewed it. A login takes effect all the same.
-        if state.backend.can_mark_ended:
-            # As after any other login from this session, its cookie takes precedence over those of the session.
-            state.fetched = FetchResultOfSeveral(state.fetched, Apart(stored), ())
-        return (yield from _begin_with_own_values(end, came=stored))
+        return (yield from _begin_again(end, stored, is_same=is_same))
     return lose(end, "ended", wrote=True)
 
 
@@ -159,7 +156,7 @@ def write(end: End) -> Steps[ResponseHeaders]:
         # Frequent writes that each move the row's expiry a little would keep the cookie's own from ever being due.
         expires = min(expires, stored.expires)
     wanted = end.write(end.data, end.changes, stored.created, expires, end.principal)
-    wanted.sets_lifetime = changes_lifetime
+    wanted.sets_lifetime, wanted.logs_in = changes_lifetime, end.logs_in
     try:
         written = yield from _put(state, stored, wanted)
     except StoreError as exc:
@@ -168,7 +165,7 @@ def write(end: End) -> Steps[ResponseHeaders]:
         _note_failed_touch(end, exc)
         return (yield from leave(end))
     if written is None:
-        return lose(end, "ended")
+        return (yield from _begin_again(end, stored, is_same=True)) if end.logs_in else lose(end, "ended")
     return _sent(end, written, came=stored, resend=changes_lifetime or due)
 
 
@@ -242,6 +239,17 @@ def let_go(end: End, reason: str, *, wrote: bool) -> None:
     state.fetched = SUPERSEDED
     if wrote:
         state.settings.emit("lost_write", reason, stored.log_id if stored else "")
+
+
+def _begin_again(end: End, stored: StoredSession, *, is_same: bool) -> Steps[ResponseHeaders]:
+    """Begin a session for a login whose own session is gone, unless that was only renewed for the same user."""
+    state = end.state
+    if is_same and state.backend.can_revoke and (yield from asked(state.backend.store.follow(stored))) is not None:
+        return lose(end, "renewed", wrote=True)
+    if state.backend.can_mark_ended:
+        # As after any other login from this session, its cookie takes precedence over those of the session.
+        state.fetched = FetchResultOfSeveral(state.fetched, Apart(stored), ())
+    return (yield from _begin_with_own_values(end, came=stored))
 
 
 def _begin_with_own_values(end: End, *, came: StoredSession | None) -> Steps[ResponseHeaders]:

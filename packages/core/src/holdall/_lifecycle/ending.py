@@ -6,7 +6,7 @@ from holdall._lifecycle.end import End
 from holdall._lifecycle.expiry import expiry, is_due
 from holdall._lifecycle.headers import UNTOUCHED, ResponseHeaders, looked_at
 from holdall._lifecycle.rules import Owner, Place, Situation, decide
-from holdall._state import Phase, SessionState
+from holdall._state import Intent, Phase, SessionState
 from holdall.steps import Steps
 
 __all__ = ["abandon", "commit", "commit_unchanged", "commit_unused", "finish", "situation_of"]
@@ -94,7 +94,7 @@ def situation_of(end: End) -> Situation:
     used, has_data, owner = True, bool(end.data), Owner.SAME
     if end.identity != state.identity_before:
         owner = _owner_of(end)
-    elif end.logs_in:
+    elif end.logs_in and state.intent is Intent.RENEW:
         owner = Owner.AGAIN
     # Positional, because passing the fields by name would take three times as long.
     return Situation(
@@ -113,6 +113,7 @@ def situation_of(end: End) -> Situation:
 
 def _owner_of(end: End) -> Owner:
     """Classify a change of identity."""
-    if end.state.identity_before is None:
-        return Owner.LOGIN
-    return Owner.LOGOUT if end.logs_out else Owner.SWITCH
+    if end.logs_out:
+        return Owner.LOGOUT
+    # A guest with a name is anonymous.
+    return Owner.SWITCH if isinstance(end.state.identity_before, str) else Owner.LOGIN

@@ -10,11 +10,17 @@ from holdall.stores._contract import Changes
 __all__ = ["carried_over", "own_values", "removals"]
 
 
-def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return the data that a login with these *changes* carries over from the anonymous session with *data*."""
-    kept, carry = settings.principals.without_login(changes.over(data), changes.put), settings.carry
+def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings, *, names: bool) -> dict[str, Any]:
+    """
+    Return the data that a login with these *changes* carries over from the anonymous session with *data*.
+
+    With *names* it is not certain that a user has logged in, and the visitor's other names are kept.
+    """
+    kept, carry = changes.over(data), settings.carry
+    if not names:
+        kept = settings.principals.without_login(kept, changes.put)
     if carry is not None:
-        return {key: value for key, value in kept.items() if key in carry}
+        return {key: value for key, value in kept.items() if key in carry or (names and key in settings.principals)}
     # A token that an attacker may have planted must not be valid for the visitor who logged in.
     return {key: value for key, value in kept.items() if key not in CSRF_KEYS}
 
@@ -32,5 +38,5 @@ def own_values(changes: Changes, data: Mapping[str, Any], settings: Settings, *,
 
 def removals(changes: Changes, settings: Settings) -> Changes:
     """Return the removals of a login library's logout, which are saved even if the request failed."""
-    emptied = {key: value for key, value in changes.put.items() if key in settings.principals}
+    emptied = {key: value for key, value in changes.put.items() if key in settings.principals and value is None}
     return Changes(emptied, changes.deleted, changes.cleared)

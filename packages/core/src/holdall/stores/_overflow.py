@@ -219,7 +219,7 @@ class OverflowStore:
 
     def _naming(self, write: Write, row: StoredSession) -> Write:
         """Return the small session for the cookie, which names the *row* with the data and keeps the user ID."""
-        own = {key: write.data[key] for key in self._settings.principals.all & write.data.keys()}
+        own = {key: write.data[key] for key in write.data.keys() & set(self._settings.principals.keys)}
         named: Write = write.changed(data={**own, ROW: row.cookie})
         return named
 
@@ -250,7 +250,8 @@ class OverflowStore:
         place = _next(inner)
         if len(self._cookies.put(place, back, key=key).cookie) > self._room * _COMES_BACK:
             is_due = (write.expires - inner.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen
-            if getattr(stored.row, "key", None) == key and not (write.sets_lifetime or is_due or inner.origin):
+            is_due = is_due or write.sets_lifetime or write.logs_in
+            if getattr(stored.row, "key", None) == key and not (is_due or inner.origin):
                 # Its cookie already names the row.
                 return SessionWithRow(inner, row, is_there=True)
             return (yield from self._put_naming(inner, write, row, key))
@@ -266,8 +267,8 @@ class OverflowStore:
         written = yield from asked(self.store.put(place, self._naming(write, row), key=key))
         if written is not None:
             return SessionWithRow(written, row, is_there=True)
-        # Another request has ended the session.
-        yield from self.rows.delete(row, key=key)
+        # Another request has ended or renewed the session. A row that it was renewed to stays.
+        yield from self.rows.delete(row, key=key, superseded_until=write.seen + _GRACE)
         return None
 
     def _put_back(self, stored: SessionWithRow, write: Write, key: str) -> Steps[StoredSession | None]:

@@ -144,6 +144,8 @@ class RevocableCookieStore:
             row = yield from self.rows.put(None, _of_row(write), key=key)
         elif (
             write.sets_lifetime
+            # It must have its row.
+            or write.logs_in
             # The row is bound to an old name of the cookie.
             or getattr(row, "key", key) != key
             or (write.expires - row.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen

@@ -138,9 +138,6 @@ class RevocationRun(Run):
             # Another principal begins with an empty session, so it need not contain what others wrote.
             return "another principal has inherited the session" if self._is_inherited(now) else ""
         if not (theirs or everybodys):
-            if now is None and self._others_end and any("created" in events for events in self._events):
-                # A login of the same user found the session renewed, so it began another, which is not the one to keep.
-                return ""
             return await super()._broken(now, old)
         own = [number for number, act in enumerate(self._acts) if act.comes_with_cookie and not act.logs_in]
         for cookie in (self._cookie, *map(self._cookie_of, own)):
@@ -155,7 +152,10 @@ class RevocationRun(Run):
         """Return what is wrong with a login: an earlier one must have ended, and a later one must be alive."""
         looked, cleared = self._times("find"), self._times("clear")
         for number, act in self._logins().items():
-            came = max(at for at, taken in enumerate(self._trace) if taken == (number, "insert"))
+            came = max((at for at, taken in enumerate(self._trace) if taken == (number, "insert")), default=None)
+            if came is None:
+                # Another request had renewed the session, in which the same user is still logged in.
+                continue
             alive = await self._is_alive(self._cookie_of(number))
             reached = not act.logs_in_another and any(came < at for at in looked)
             if act.logs_in_again:
