@@ -131,6 +131,16 @@ def test_without_the_option_a_repeated_login_by_a_library_keeps_the_id(clock: Fa
     assert plain.does(lambda session: (dict(session), session.created)) == ({"user_id": 7}, clock() - HOUR)
 
 
+def test_a_repeated_login_by_a_library_leaves_a_session_in_its_cookie_as_it_is(clock: FakeClock) -> None:
+    store = CookieStore(NativeFormat(SECRET), clock=clock)
+    plain = Visitor(store, clock, record_login=False)
+    plain.does(lambda session: session.login(7))
+    before = plain.cookie
+    plain.does(record_repeated_login)
+
+    assert plain.cookie == before
+
+
 def test_a_login_that_a_library_reports_without_a_user_is_none(table: Visitor) -> None:
     table.does(record_repeated_login)
 

@@ -264,6 +264,11 @@ def test_a_renewed_session_is_ended_or_kept_like_any_other(other: str) -> None:
     assert explore_revocation("revoke the others", other, kind=RenewedBefore).schedules > 1
 
 
+@pytest.mark.parametrize("other", ["write", "renew", "log in again"])
+def test_a_user_who_logs_in_again_stays_logged_in(other: str) -> None:
+    assert explore_revocation("log in again", other).schedules > 1
+
+
 def explore_revocation(*names: str, kind: type[Run] = RevocationRun, **options: Any) -> Explored:
     return meet(OWNERS_ACTS, *names, kind=kind, **options)
 
