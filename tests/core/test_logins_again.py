@@ -240,6 +240,29 @@ def test_the_atomic_update_of_a_login_by_key_is_stored_with_it_too(clock: FakeCl
     assert visitor.does(dict) == {"user_id": 8, "n": 1}
 
 
+def test_the_atomic_update_of_another_user_uses_no_value_of_the_first(clock: FakeClock) -> None:
+    visitor = begun("table", clock)
+    visitor.does(lambda session: session.update(n=100, m=100))
+
+    def act(session: Session) -> None:
+        switch(session)
+        session["m"] = 1
+        assert session.atomic_update("n", lambda n: n + 1, default=0) == 1
+        assert session.atomic_update("m", lambda m: m + 1, default=0) == 2
+
+    visitor.does(act)
+
+    assert visitor.does(dict) == {"user_id": 8, "n": 1, "m": 2}
+
+
+def test_the_atomic_update_of_a_user_who_logs_out_uses_the_data_that_stays(clock: FakeClock) -> None:
+    visitor = begun("table", clock)
+    visitor.does(lambda session: session.update(n=100))
+    visitor.does(lambda session: (session.pop("user_id"), session.atomic_update("n", lambda n: n + 1)))
+
+    assert visitor.does(dict) == {"cart": 1, "n": 101}
+
+
 @pytest.mark.parametrize("store", WITH_ROWS)
 @pytest.mark.parametrize("again", ["login", "a library's login"])
 def test_two_logins_of_the_same_user_leave_one_session_with_its_data(store: str, again: str, clock: FakeClock) -> None:

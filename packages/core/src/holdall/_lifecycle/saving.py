@@ -112,6 +112,9 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     if stored is None or state.intent in (*ENDS, Intent.IGNORE):
         # No other request can use a session that is not stored yet.
         return _set(state, key, function, tracked.current().get(key, default))
+    if isinstance(state.identity_before, str) and state.principal not in (state.identity_before, None):
+        # Another user has logged in, whose session begins with the response and has none of the stored data.
+        return _set(state, key, function, tracked.changes().put.get(key, default))
     found = yield from asked(state.backend.store.get(stored.cookie, key=state.fetched.old_key or settings.key))
     written, value = None, _MISSING
 
