@@ -189,14 +189,14 @@ def test_a_store_object_can_have_its_own_secret(table: MemoryTable) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"principal_key": "user_id"}, r"its Sessions: pass principal_key to that, or leave it out\.$"),
+        ({"principal_key": "user_id"}, r"its Sessions: pass principal_key to Sessions\(…\) instead\.$"),
         (
             {"read_framework_cookies": True},
-            r"instead of read_.*, pass it also_read=\[FlaskFormat\(…\)\] .* migrate_from=\[CookieSource\(Flask",
+            r"instead of read_.*, pass Sessions\(…\) also_read=\[FlaskFormat\(…\)\] .* migrate_from=\[CookieSource\(",
         ),
         (
             {"read_framework_cookies": True, "secure": True, "carry": ["cart"]},
-            "pass carry, secure to that, or leave it out; instead of read_framework_cookies",
+            r"pass carry, secure to Sessions\(…\) instead; instead of read_framework_cookies",
         ),
     ],
 )
@@ -210,7 +210,9 @@ def test_options_are_refused_with_an_existing_sessions_object(options: dict[str,
 def test_sessions_in_place_of_the_application_are_an_error_that_says_so() -> None:
     sessions: Any = Sessions("table", key="_shop", table="session")
 
-    with pytest.raises(ConfigurationError, match=r"^a Sessions is not a Flask application: write Holdall\(app, sess"):
+    with pytest.raises(
+        ConfigurationError, match=r"^Holdall needs a Flask application, not Sessions: write Holdall\(app, sess"
+    ):
         Holdall(sessions)
 
 

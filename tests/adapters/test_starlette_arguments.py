@@ -106,7 +106,7 @@ def test_without_a_good_secret_it_explains_how_to_make_one(arguments: dict[str, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"max_age": 60}, r"pass max_age to that, or leave it out\.$"),
+        ({"max_age": 60}, r"pass max_age to Sessions\(…\) instead\.$"),
         ({"read_framework_cookies": True}, r"its Sessions: instead of .* also_read=\[StarletteFormat\(…\)\]"),
     ],
 )

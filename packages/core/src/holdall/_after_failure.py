@@ -11,7 +11,7 @@ _logger = logging.getLogger("holdall")
 
 @contextmanager
 def after_failure() -> Iterator[None]:
-    """Run the block that ends the sessions of a failed request; an error is logged and not raised."""
+    """Run the block that ends the sessions of a failed request, and log an error instead of raising it."""
     try:
         yield
     except Exception:

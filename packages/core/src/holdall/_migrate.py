@@ -54,12 +54,12 @@ def refuse_options(call: str, options: Iterable[str], *, format: str) -> NoRetur
     others = sorted(set(options) - {"read_framework_cookies"})
     advice = []
     if others:
-        advice.append(f"pass {', '.join(others)} to that, or leave it out")
+        advice.append(f"pass {', '.join(others)} to Sessions(…) instead")
     if len(others) < len(set(options)):
         advice.append(
-            f"instead of read_framework_cookies, pass it also_read=[{format}(…)] from holdall.formats for sessions in "
-            f"cookies, or migrate_from=[CookieSource({format}(…), key=…)] from holdall.sources.cookie for those in a "
-            "table"
+            f"instead of read_framework_cookies, pass Sessions(…) also_read=[{format}(…)] from holdall.formats if it "
+            f"uses cookies, or migrate_from=[CookieSource({format}(…), key=…)] from holdall.sources.cookie if it uses "
+            "a table"
         )
     msg = f"{call} already has its Sessions: {'; '.join(advice)}."
     raise ConfigurationError(msg)

@@ -83,12 +83,12 @@ _NAMES_IN_PROFILE = ("sub", "id", "user_id", "pk", "email", "username", "login",
 
 
 class NamedVisitor(NamedTuple):
-    """A visitor who has names, but may not be logged in; the names are digests of them, by key."""
+    """A visitor with names who may not be logged in; ``names`` has each key and a digest of its value."""
 
     names: tuple[tuple[str, str], ...]
 
 
-#: Whose session it is: the principal, or a name that may be only for display; ``None`` if it is anonymous.
+#: The owner of a session: its principal, or a visitor with names that may be only for display; ``None`` if anonymous.
 Identity = str | NamedVisitor | None
 
 
@@ -144,7 +144,7 @@ class PrincipalKeys:
 
     def identity_of(self, data: Mapping[str, Any]) -> Identity:
         """
-        Return whose session this *data* is. Whenever that changes, the session gets a new ID.
+        Return the identity that this *data* belongs to. Whenever it changes, the session gets a new ID.
 
         Raises:
             TypeError: The principal is not valid text, or too long.
@@ -186,10 +186,10 @@ class PrincipalKeys:
         Check the values *put* into a session without a principal for a login under a key that was not configured.
 
         Args:
-            identity: Whose session it is afterwards. A name is reported once, as it may be only for display.
+            identity: The session's identity afterwards. A name is reported once, because it may be only for display.
 
         Raises:
-            ConfigurationError: A key looks like a login, or may be one, and an option depends on it.
+            ConfigurationError: A key looks like a login; or a name may be one, and an option depends on the user.
         """
         name = next((key for key in self._names if put.get(key) is not None), None) if identity else None
         login = None
@@ -208,14 +208,15 @@ class PrincipalKeys:
             return
         msg = (
             f"session[{name!r}] may identify the logged-in user, or be a name for display that a guest has typed. If "
-            f"it identifies the user, set principal_key={name!r}; otherwise name the key that does, such as 'user_id'."
+            f"it identifies the user, set principal_key={name!r}; otherwise set it to the key that does, such as "
+            "'user_id'."
         )
         if self._needed:
-            msg = f"{msg} record_login, max_sessions, valid_since, revocable and device_bound depend on it."
+            msg = f"{msg} record_login, max_sessions, valid_since, revocable and device_bound must know the user."
             raise ConfigurationError(msg)
         if self._warns:
             self._warns = False
-            _logger.warning("%s Until then, the session has a new ID, but no principal.", msg)
+            _logger.warning("%s Until then, the session gets a new ID but no principal.", msg)
 
     def without_login(self, data: Mapping[str, Any], kept: Container[str] = ()) -> dict[str, Any]:
         """Return *data* without the keys that identify or identified its user, except those in *kept*."""

@@ -156,11 +156,11 @@ def note_login(end: Any, write: Write) -> None:
 
 def record_repeated_login(session: RecordedLogin) -> None:
     """
-    Note that a framework's login library has just logged its user in, and record the login if ``record_login`` is on.
+    Register a login by a framework's login library, and record it if ``record_login`` is on.
 
     The first login changes the session's data. A repeated one writes the same data again, so it would not be noticed.
-    Without ``record_login`` it does not renew the ID, because some applications log their user in with each request.
-    But if the session's row has gone, the login begins a new session.
+    Without ``record_login`` this does not renew the ID, because some applications log their user in with each request.
+    But if the session's row is gone, the login begins a new session.
     """
     state = session._state
     if state.principal is None:

@@ -262,7 +262,7 @@ class SessionState:
 
     @property
     def identity(self) -> Identity:
-        """Whose session it is."""
+        """The user or named visitor that the session belongs to; ``None`` if it is anonymous."""
         return self.settings.principals.identity_of(self.loaded().current())
 
     @property

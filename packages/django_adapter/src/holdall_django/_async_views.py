@@ -1,5 +1,5 @@
 """
-Let an async view await the session's calls that may wait, whether Django runs under ASGI or WSGI.
+Let an async view await the session's methods that may wait, whether Django runs under ASGI or WSGI.
 
 Under WSGI, an async view runs in an event loop of its own, and its session belongs to a sync adapter.
 """

@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 _IN_ASYNC_CODE = (
     "The session is in Django's database, which async code must not wait for: await the session's methods that begin "
-    "with a, such as `await request.session.aget(…)` and `await request.session.aset(…)`, or "
+    "with 'a', such as `await request.session.aget(…)` and `await request.session.aset(…)`, or "
     "`await afetch_session(request)` before the first use of request.session."
 )
 

@@ -146,7 +146,7 @@ class DjangoNames(AsyncViewSession, SessionBase):  # type: ignore[misc]  # both 
         return settings.SESSION_COOKIE_AGE if idle_timeout is None else idle_timeout
 
     def get_expiry_age(self, **kwargs: Any) -> int:
-        """Return in how many seconds the session ends unless it is used again; no later than its absolute timeout."""
+        """Return the seconds until the session ends unless it is used again; at most until its absolute timeout."""
         now = kwargs.setdefault("modification", timezone.now())
         return min(super().get_expiry_age(**kwargs), self._seconds_left(now))
 

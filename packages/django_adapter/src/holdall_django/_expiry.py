@@ -66,7 +66,7 @@ def lifetime(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
 
 
 def seconds_left(absolute_timeout: int | None, created: datetime | None, now: datetime) -> int:
-    """Return the most seconds that a session has left at the time *now*; *created* is ``None`` if it is new."""
+    """Return the seconds until the absolute timeout ends a session; *created* is ``None`` if the session is new."""
     if absolute_timeout is None:
         return _LONGEST
     return absolute_timeout - (0 if created is None else int((_aware(now) - created).total_seconds()))

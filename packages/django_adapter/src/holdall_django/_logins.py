@@ -11,7 +11,7 @@ __all__ = ["record_logins"]
 
 
 def record_logins() -> None:
-    """Let each login count as one, even if its user was already logged in."""
+    """Let a repeated login count as a login too, even though its user was already logged in."""
     user_logged_in.connect(_record, dispatch_uid="holdall_django._logins")
 
 

@@ -49,7 +49,7 @@ def session_middlewares() -> tuple[list[str], list[str]]:
 
 
 def middleware_order() -> Iterator[CheckMessage]:
-    """Check that the session middleware is there, and comes after and before the right ones."""
+    """Check that there is a session middleware, and that it is in the right place."""
     ours, _ = session_middlewares()
     if not ours:
         msg = "MIDDLEWARE has no session middleware of holdall, so requests get no session from it."

@@ -123,7 +123,7 @@ async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
 
 
 def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
-    """End a request that a session error has failed, and return its response."""
+    """End a request that failed with a session error, and return its response."""
     if not opened.is_shared:
         opened.exchange.failed()
     return _instead(request, error, opened)

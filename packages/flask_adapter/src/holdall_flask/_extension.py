@@ -67,7 +67,7 @@ class Holdall:
             ModuleNotFoundError: The table needs a driver that is not installed.
         """
         if not isinstance(app, Flask):
-            msg = f"a {type(app).__qualname__} is not a Flask application: write Holdall(app, sessions)."
+            msg = f"Holdall needs a Flask application, not {type(app).__qualname__}: write Holdall(app, sessions)."
             raise ConfigurationError(msg)
         group = self._group
         flasks = app.session_interface if self._reads_flasks else None

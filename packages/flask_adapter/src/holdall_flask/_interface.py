@@ -119,7 +119,7 @@ class Interface(SessionInterface):
             else:
                 session.exchange.body_sent()
         except StoreError:
-            # The response was created, and is sent.
+            # The response already exists, so it is sent.
             current_app.logger.exception("A session's late changes could not be saved.")
         finally:
             session.close()

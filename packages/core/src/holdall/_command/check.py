@@ -67,7 +67,7 @@ def _found(place: str) -> Sessions:
         raise ConfigurationError(msg)
     if module.endswith(".py") or "/" in module:
         plain = module.removeprefix("./").removesuffix(".py").replace("/", ".")
-        msg = f"{module} is a file, and the command takes a module: write {plain}:{name}."
+        msg = f"{module} is a file, but the command takes a module: write {plain}:{name}."
         raise ConfigurationError(msg)
     # Python -m does the same.
     sys.path.insert(0, "")
@@ -124,7 +124,7 @@ def _shown(exc: Exception, module: str) -> str:
     match exc:
         case ModuleNotFoundError(name=str(name)):
             if name == module or module.startswith(f"{name}."):
-                return f"there is no module {name} in the current folder, nor among the installed packages"
+                return f"there is no module {name} in the current directory or among the installed packages"
             return f"it needs the module {name}, which is not installed"
         case KeyError(args=(str(name),)) if _raised_in(exc) is type(os.environ).__getitem__.__code__:
             return f"it needs the environment variable {name}, which is not set"

@@ -247,7 +247,7 @@ def _begin_again(end: End, stored: StoredSession, *, is_same: bool) -> Steps[Res
     if is_same and state.backend.can_revoke and (yield from asked(state.backend.store.follow(stored))) is not None:
         return lose(end, "renewed", wrote=True)
     if state.backend.can_mark_ended:
-        # As after any other login from this session, its cookie takes precedence over those of the session.
+        # As after any other login, the new session's cookie takes precedence over those of the old session.
         state.fetched = FetchResultOfSeveral(state.fetched, Apart(stored), ())
     return (yield from _begin_with_own_values(end, came=stored))
 

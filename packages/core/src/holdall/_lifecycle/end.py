@@ -24,11 +24,11 @@ class End:
         data: All of the session's data, as the request sees it.
         wrote: Whether the request changed something, or asked for a write.
         lifetime: The session's lifetime from now on.
-        identity: Whose session it is as it ends.
+        identity: The session's user or named visitor as the request ends; ``None`` if it is anonymous.
         principal: The user ID, if a user is logged in.
         logs_in: Whether the request logs a user in, possibly the same one again.
         expires: When the stored session ends if it is used now, in Unix seconds.
-        ends: When the written session ends even if it is used, in Unix seconds. Its cookie must not outlast it.
+        ends: When the absolute timeout ends the written session, in Unix seconds. Its cookie must not outlast that.
     """
 
     def __init__(

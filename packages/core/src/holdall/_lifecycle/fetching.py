@@ -111,8 +111,8 @@ def _written_last(found: Sequence[StoredSession], settings: Settings) -> StoredS
     """
     Return the session in *found* that was written last.
 
-    One of ours expires the idle timeout after it was written. Another library's expires by that library's rule, but it
-    begins when its cookie was written, or now if its cookie does not say when.
+    Our own sessions expire one idle timeout after they were written. Another library's session expires by its own rule,
+    but its start is the time when its cookie was written, or now if the cookie does not contain it.
     """
     idle = settings.lifetime.idle or 0
 

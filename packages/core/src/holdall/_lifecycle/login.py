@@ -14,7 +14,7 @@ def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings, 
     """
     Return the data that a login with these *changes* carries over from the anonymous session with *data*.
 
-    With *names* it is not certain that a user has logged in, and the visitor's other names are kept.
+    With *names*, keep the visitor's other names, because it is not certain that a user has logged in.
     """
     kept, carry = changes.over(data), settings.carry
     if not names:
@@ -27,7 +27,7 @@ def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings, 
 
 def own_values(changes: Changes, data: Mapping[str, Any], settings: Settings, *, same_user: bool) -> dict[str, Any]:
     """
-    Return what a login puts into a new session if the request's own has ended: what the request set.
+    Return the data of the new session that a login begins if the request's own has ended: the values the request set.
 
     If the *same_user* has logged in again, the request may have left the keys that identify the user as they were, so
     these are taken from *data*.

@@ -31,7 +31,7 @@ class Owner(Enum):
     """The change of the session's principal in this request."""
 
     SAME = "the same, or still anonymous"
-    AGAIN = "the same, who has logged in again"
+    AGAIN = "the same, logged in again"
     LOGIN = "an anonymous session became a user's"
     SWITCH = "one principal replaced another"
     LOGOUT = "the principal is gone"

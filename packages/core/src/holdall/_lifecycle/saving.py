@@ -130,7 +130,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     if not isinstance(found, NotFound):
         written = yield from asked(state.backend.store.update(found, make_write, key=settings.key))
     if written is None and End(state, now).logs_in:
-        # The login begins a new session with the response, so no other request can use that yet.
+        # The login begins a new session with the response, so no other request can use it yet.
         return _set(state, key, function, state.loaded().changes().put.get(key, default))
     if written is None:
         end = End(state, now, changes=Changes({key: value}))

@@ -289,7 +289,7 @@ class TableStore:
         """
         Return a store over the same table for rows that belong to users' sessions but are not sessions themselves.
 
-        *use* is one word for them. No list of a user's sessions shows these rows.
+        *use* is one word that names their purpose. No list of a user's sessions shows these rows.
         """
         store = copy(self)
         # No cookie name contains a space.

@@ -55,7 +55,7 @@ class MemoryTable:
     It stores encoded rows instead of live objects. Other processes cannot see it, and it ends with this one.
 
     Inserting into a full table evicts rows, with an event: first anonymous sessions, then rows of version 0 without a
-    principal, which anonymous sessions left behind, then the other rows, each time the least recently used one. A row
+    principal, which anonymous sessions left behind, then users' sessions, each time the least recently used row. A row
     of version 0 with a principal is never evicted, because a user's session that has ended could come back without it.
     If nothing may be evicted, the insert fails.
 

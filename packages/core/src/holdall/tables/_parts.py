@@ -26,7 +26,7 @@ PLACE = len(Row._fields)
 
 # The kinds of rows. A note is a row that is not a session, such as a tombstone.
 _ANONYMOUS, _ANONYMOUS_NOTE, _USERS, _USERS_NOTE = _KINDS = range(4)
-#: The kinds that may be evicted, in this order. Without the note of a user's session, that could come back.
+#: The kinds that may be evicted, in this order. Not a user's note, because without it the session could come back.
 EVICTED = (_ANONYMOUS, _ANONYMOUS_NOTE, _USERS)
 
 

@@ -47,9 +47,9 @@ _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 # The parameters of redis-py that an application is most likely to set.
 _TIMEOUTS = ("timeout", "socket_timeout", "socket_connect_timeout")
-_EXAMPLE = "redis://user:password@host:6379/0, with %40, %2F, %3F and %23 for an @, /, ? and # in a password"
+_EXAMPLE = "redis://user:password@host:6379/0, with %40, %2F, %3F and %23 for @, /, ? and # in a password"
 
-# Stand for any further parameters.
+# These kinds stand for any further parameters.
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 _FAILURES = (RedisError, RedisClusterException)
@@ -143,7 +143,7 @@ class Server:
     Args:
         given: A URL, for which each process opens its own connections, or a client or a pool of redis-py.
         timeout: The limit of each wait, unless the URL itself sets one.
-        ours: Parameters that were in the URL or could have been, for error messages.
+        ours: Parameters that we read from a URL ourselves, for error messages.
 
     Raises:
         ConfigurationError: The URL is invalid, or the client decodes responses.
@@ -300,7 +300,7 @@ def _pool(pool_class: Any, url: str, seconds: float, ours: Collection[str]) -> A
         raise ConfigurationError(msg) from None
     # The driver would ignore these. Each is a mistake, or the rest of a password.
     if parts.fragment or (scheme != "unix" and not re.fullmatch(r"/?|/\d+", unquote(parts.path))):
-        msg = f"the path of the URL is not the number of a database: write {_EXAMPLE}."
+        msg = f"the URL has a fragment (#), or its path is not the number of a database: write {_EXAMPLE}."
         raise ConfigurationError(msg)
     # The driver would refuse an unknown parameter with the first connection.
     refuse_unknown(url, (*ours, *_TIMEOUTS), _parameters(pool), driver="redis-py")
@@ -315,7 +315,7 @@ def _check_values(url: str) -> None:
             parse_url(f"redis://localhost?{part}")  # type: ignore[no-untyped-call]  # by the driver
         except ValueError:
             # Only the driver's own parameters have a type, so this is not part of a password.
-            msg = f"the value of {name}= in the URL has the wrong type: redis-py expects a number, for example."
+            msg = f"redis-py cannot parse the value of {name}= in the URL, for example because it must be a number."
             raise ConfigurationError(msg) from None
 
 

@@ -324,8 +324,8 @@ def _conninfo(url: str, options: _Options) -> str:
     with suppress(psycopg.ProgrammingError):
         parameters = conninfo_to_dict(url)
     if parameters is None:
-        libpqs = [option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()]
-        refuse_unknown(url, _IN_URLS, libpqs, driver="libpq")
+        libpq_parameters = [option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()]
+        refuse_unknown(url, _IN_URLS, libpq_parameters, driver="libpq")
         # The driver's message would show the URL, and so its password.
         msg = "the URL cannot be parsed: write it as postgresql://user:password@host:port/database."
         raise ConfigurationError(msg)

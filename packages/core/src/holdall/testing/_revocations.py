@@ -163,7 +163,7 @@ class RevocationRun(Run):
                 reached = any(came < at for at in self._times("find", Ends.THEIRS))
             if alive and (reached or any(came < at for at in cleared)):
                 return "an earlier login is still alive"
-            # A login of the same user may be a renewal of the session, so a request that ends this also ends the login.
+            # A login of the same user may renew the session, so a request that ends the session also ends the login.
             reached = reached or (act.logs_in_again and self._is_ended_after(came))
             if not alive and not (reached or cleared):
                 return "a login has ended although no request should have ended it"
@@ -183,7 +183,7 @@ class RevocationRun(Run):
         return act.ends_sessions if isinstance(act, OwnersAct) else None
 
     def _times(self, step: str, which: Ends | None = None) -> list[int]:
-        """Return when each request that ends sessions, or *which* of them, took this *step* for the first time."""
+        """Return when each request that ends sessions, or those *which* alone, first took this *step*."""
         numbers = {whose for whose, taken in self._trace if taken == step and which in (None, self._ends_by(whose))}
         return [self._trace.index((number, step)) for number in numbers]
 

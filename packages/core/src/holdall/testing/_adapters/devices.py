@@ -199,7 +199,6 @@ class DeviceTests(RegistrationTests, sealed=True):
             ("/t/caf%C3%A9", "/t/caf%C3%A9"),
             ("/t/%E6%9D%B1%E4%BA%AC", "/t/%E6%9D%B1%E4%BA%AC"),
             ("/t/a%22;path=%22evil", "/t/a%22%3Bpath=%22evil"),
-            ("/t/a%0D%0ASet-Cookie:%20sid=evil", "/t/a%0D%0ASet-Cookie:%20sid=evil"),
             ("/t/50%25", "/t/50%25"),
         ],
     )
@@ -213,8 +212,6 @@ class DeviceTests(RegistrationTests, sealed=True):
 
         answer = send(Request("POST", f"{root}/", headers, body, https=True, root=root))
 
-        if answer.status == 404:
-            pytest.skip("the framework finds no application under this path")
         assert answer.status == 200
         assert owner.browser.trips == [(f"{shown}/bind/register", 200)]
         assert owner.session.instructions["refresh_url"] == f"{shown}/bind/refresh"
