@@ -211,48 +211,50 @@ def test_a_login_that_was_saved_before_a_revoke_ends(clock: FakeClock) -> None:
     assert dict(sessions.fetch(f"{cookie.attributes.key}={cookie.value}", https=True)) == {}
 
 
-def test_the_atomic_update_of_a_login_whose_session_has_ended_is_stored_with_it(clock: FakeClock) -> None:
+@pytest.mark.parametrize(
+    ("is_revoked", "log_in", "user"),
+    [(True, login, 7), (True, switch, 8), (False, switch, 8)],
+    ids=["again, revoked", "another, revoked", "another"],
+)
+def test_an_atomic_update_with_a_login_uses_no_value_of_the_session_before(
+    is_revoked: bool, log_in: Act, user: int, clock: FakeClock
+) -> None:
     visitor = begun("table", clock)
     visitor.does(lambda session: session.update(n=5, m=5))
 
     def act(session: Session) -> None:
-        visitor.sessions.revoke(session["user_id"])
-        login(session)
+        assert session.principal == "7"
+        if is_revoked:
+            visitor.sessions.revoke(7)
+        log_in(session)
         session["m"] = 1
         assert session.atomic_update("n", lambda n: n + 1, default=0) == 1
         assert session.atomic_update("m", lambda m: m + 1, default=0) == 2
 
     visitor.does(act)
 
-    assert visitor.does(dict) == {"user_id": 7, "n": 1, "m": 2}
+    assert visitor.does(dict) == {"user_id": user, "n": 1, "m": 2}
 
 
-def test_the_atomic_update_of_a_login_by_key_is_stored_with_it_too(clock: FakeClock) -> None:
-    visitor = begun("table", clock)
+@pytest.mark.parametrize("log_in", [login, lambda session: session.update(user_id=7)], ids=["login", "key"])
+def test_the_atomic_update_of_a_login_from_an_ended_anonymous_session_is_stored_with_it(
+    log_in: Act, clock: FakeClock
+) -> None:
+    visitor = Visitor(_table(clock), clock)
+    visitor.does(small)
 
     def act(session: Session) -> None:
-        visitor.sessions.revoke(session["user_id"])
-        session["user_id"] = 8
+        other = visitor.sessions.fetch(visitor.header, https=True)
+        for each in (other, session):
+            assert each["cart"] == 1
+        drop(other)
+        visitor.sessions.commit(other)
+        log_in(session)
         assert session.atomic_update("n", lambda n: n + 1, default=0) == 1
 
     visitor.does(act)
 
-    assert visitor.does(dict) == {"user_id": 8, "n": 1}
-
-
-def test_the_atomic_update_of_another_user_uses_no_value_of_the_first(clock: FakeClock) -> None:
-    visitor = begun("table", clock)
-    visitor.does(lambda session: session.update(n=100, m=100))
-
-    def act(session: Session) -> None:
-        switch(session)
-        session["m"] = 1
-        assert session.atomic_update("n", lambda n: n + 1, default=0) == 1
-        assert session.atomic_update("m", lambda m: m + 1, default=0) == 2
-
-    visitor.does(act)
-
-    assert visitor.does(dict) == {"user_id": 8, "n": 1, "m": 2}
+    assert visitor.does(dict) == {"user_id": 7, "n": 1}
 
 
 def test_the_atomic_update_of_a_user_who_logs_out_uses_the_data_that_stays(clock: FakeClock) -> None:
