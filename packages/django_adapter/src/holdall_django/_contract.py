@@ -164,7 +164,7 @@ class DjangoNames(AsyncViewSession, SessionBase):  # type: ignore[misc]  # both 
         return (await self._aget_session()).get_expiry_date(**kwargs)
 
     def _seconds_left(self, now: datetime) -> int:
-        return expiry.seconds_left(self._sessions.settings.absolute_timeout, self.created, now)
+        return expiry.seconds_left(self._sessions.settings.ends, self.created, now)
 
     def get_expire_at_browser_close(self) -> bool:
         """Return whether the browser forgets the cookie when it is closed."""

@@ -1,7 +1,7 @@
 """Compute the lifetime of a session with its own expiry, set by ``set_expiry`` or by another Django project."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -65,11 +65,16 @@ def lifetime(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
     return usual._replace(ends=int(ends.timestamp()))
 
 
-def seconds_left(absolute_timeout: int | None, created: datetime | None, now: datetime) -> int:
-    """Return the seconds until the absolute timeout ends a session; *created* is ``None`` if the session is new."""
-    if absolute_timeout is None:
-        return _LONGEST
-    return absolute_timeout - (0 if created is None else int((_aware(now) - created).total_seconds()))
+def seconds_left(ends: Callable[[int], int], created: datetime | None, now: datetime) -> int:
+    """
+    Return the seconds until the absolute timeout ends a session.
+
+    Args:
+        ends: Returns the latest end of a session created at a time, both in Unix seconds.
+        created: When it was created; ``None`` if it is new.
+    """
+    at = int(_aware(now).timestamp())
+    return min(ends(at if created is None else int(created.timestamp())) - at, _LONGEST)
 
 
 def earlier(one: datetime, other: datetime) -> datetime:
